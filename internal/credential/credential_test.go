@@ -1,0 +1,147 @@
+package credential_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// full returns a credential in which every field is set.
+func full() *credential.Credential {
+	return &credential.Credential{
+		Account: account.Name{Provider: "mollie", Label: "shop-b"}, Grant: credential.AuthorizationCode,
+		Origin: "https://api.example.com", ClientID: "app_1", ClientSecret: "client-secret",
+		RedirectURI: "https://localhost:8976/callback", Scopes: []string{"a.read", "b.write"},
+		AccessToken: "access-token", TokenType: "bearer", RefreshToken: "refresh-token",
+		ObtainedAt: now, AccessExpiresAt: now.Add(time.Hour), RefreshExpiresAt: now.Add(24 * time.Hour),
+		Generation: 7, Presented: now.Add(time.Minute), Ended: now.Add(2 * time.Minute), EndedReason: "invalid_grant",
+	}
+}
+
+func TestFresh(t *testing.T) {
+	const second = time.Second
+	tests := []struct {
+		name     string
+		change   func(c *credential.Credential)
+		minTTL   time.Duration
+		wantTrue bool
+	}{
+		{"an hour left", func(*credential.Credential) {}, 60 * second, true},
+		{"exactly the demand left", expires(60 * second), 60 * second, true},
+		{"a nanosecond less", expires(60*second - 1), 60 * second, false},
+		{"a nanosecond more", expires(60*second + 1), 60 * second, true},
+		{"no demand, a nanosecond left", expires(1), 0, true},
+		{"no demand, over this moment", expires(0), 0, false},
+		{"over", expires(-second), 0, false},
+		{"over for a negative demand as well", expires(-second), -time.Hour, false},
+		{"no expiry", func(c *credential.Credential) { c.AccessExpiresAt = time.Time{} }, time.Hour, true},
+		{"no token", func(c *credential.Credential) { c.AccessToken = "" }, 0, false},
+		{"no token, static", func(c *credential.Credential) { c.Grant, c.AccessToken = credential.Static, "" }, 0, false},
+		{"obtained 60 s in the future", obtained(60 * second), 0, true},
+		{"obtained a nanosecond more in the future", obtained(60*second + 1), 0, false},
+		{"obtained hours in the future", obtained(5 * time.Hour), 0, false},
+		{"obtained in the future, no expiry", func(c *credential.Credential) {
+			c.ObtainedAt, c.AccessExpiresAt = now.Add(time.Hour), time.Time{}
+		}, 0, false},
+		{"not known when it was obtained", func(c *credential.Credential) { c.ObtainedAt = time.Time{} }, 0, true},
+		{"static", func(c *credential.Credential) { c.Grant = credential.Static }, 1000 * time.Hour, true},
+		{"static, obtained in the future", func(c *credential.Credential) {
+			c.Grant, c.ObtainedAt = credential.Static, now.Add(time.Hour)
+		}, 0, true},
+		{"an ended login's token is good until it ends", func(c *credential.Credential) { c.Ended = now }, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := full()
+			tt.change(c)
+			if got := c.Fresh(now, tt.minTTL); got != tt.wantTrue {
+				t.Errorf("Fresh = %t", got)
+			}
+			// The zone of the local clock does not matter.
+			if got := c.Fresh(now.In(time.FixedZone("x", 5*3600)), tt.minTTL); got != tt.wantTrue {
+				t.Errorf("in another zone Fresh = %t", got)
+			}
+		})
+	}
+}
+
+func expires(left time.Duration) func(*credential.Credential) {
+	return func(c *credential.Credential) { c.AccessExpiresAt = now.Add(left) }
+}
+
+func obtained(ahead time.Duration) func(*credential.Credential) {
+	return func(c *credential.Credential) {
+		c.ObtainedAt, c.AccessExpiresAt = now.Add(ahead), now.Add(ahead+time.Hour)
+	}
+}
+
+func TestStateAndWhatRenews(t *testing.T) {
+	over := func(c *credential.Credential) {
+		c.AccessExpiresAt, c.Ended, c.EndedReason = now.Add(-time.Second), time.Time{}, ""
+	}
+	tests := []struct {
+		name      string
+		change    func(c *credential.Credential)
+		state     credential.State
+		renewable bool
+		mintable  bool
+	}{
+		{"valid", func(c *credential.Credential) { c.Ended = time.Time{} }, credential.Valid, true, false},
+		{"over", over, credential.Refreshable, true, false},
+		{"over, no refresh token", func(c *credential.Credential) { over(c); c.RefreshToken = "" }, credential.LoginNeeded, false, false},
+		{"over, ended", func(c *credential.Credential) { over(c); c.Ended = now }, credential.LoginNeeded, false, false},
+		{"valid, ended", func(*credential.Credential) {}, credential.Valid, false, false},
+		{"over, refresh token over this moment", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = now }, credential.LoginNeeded, false, false},
+		{"over, refresh token has a nanosecond", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = now.Add(1) }, credential.Refreshable, true, false},
+		{"over, refresh token without an end", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = time.Time{} }, credential.Refreshable, true, false},
+		{"obtained in the future: its end cannot be believed", func(c *credential.Credential) {
+			over(c)
+			c.ObtainedAt, c.RefreshExpiresAt = now.Add(time.Hour), now.Add(-time.Hour)
+		}, credential.Refreshable, true, false},
+		{"mints", func(c *credential.Credential) {
+			over(c)
+			c.Grant, c.RefreshToken, c.Ended = credential.ClientCredentials, "", now
+		}, credential.Refreshable, true, true},
+		{"mints not without a secret", func(c *credential.Credential) {
+			over(c)
+			c.Grant, c.RefreshToken, c.ClientSecret = credential.ClientCredentials, "", ""
+		}, credential.LoginNeeded, false, false},
+		{"mints not without an id", func(c *credential.Credential) {
+			over(c)
+			c.Grant, c.RefreshToken, c.ClientID = credential.ClientCredentials, "", ""
+		}, credential.LoginNeeded, false, false},
+		{"static", func(c *credential.Credential) { over(c); c.Grant = credential.Static }, credential.Valid, false, false},
+		{"static, without a token", func(c *credential.Credential) { c.Grant, c.AccessToken = credential.Static, "" }, credential.LoginNeeded, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := full()
+			tt.change(c)
+			if got := c.State(now); got != tt.state {
+				t.Errorf("state %s, want %s", got, tt.state)
+			}
+			if got := c.Renewable(now); got != tt.renewable {
+				t.Errorf("Renewable = %t", got)
+			}
+			if got := c.Mintable(); got != tt.mintable {
+				t.Errorf("Mintable = %t", got)
+			}
+		})
+	}
+}
+
+func TestSecretsLeavesNoneOut(t *testing.T) {
+	got := full().Secrets()
+	slices.Sort(got)
+	if want := []string{"access-token", "client-secret", "refresh-token"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&credential.Credential{}).Secrets(); len(got) != 0 {
+		t.Errorf("%q of a credential without any", got)
+	}
+}

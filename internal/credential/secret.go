@@ -1,0 +1,36 @@
+package credential
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"tokencli/internal/fail"
+)
+
+// Secret is a text that must not be printed by accident: every way of formatting, logging or marshalling
+// it yields a mask. Reveal is the one way to the text itself.
+type Secret string
+
+// Reveal returns the text.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns a mask, or nothing where there is no secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return fail.Mask
+}
+
+// Format writes the mask for every verb and flag; without it %x would show the text.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue masks the secret in structured logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON masks the secret; what is stored is written by Encode.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// MarshalText masks the secret in every text encoding, YAML and XML included.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
