@@ -1,0 +1,125 @@
+package provider
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tokencli/internal/fail"
+)
+
+// Resolve returns the address that a reference (RFC 3986 5.2) names in the provider's API. It is resolved
+// against api.url as the definition has it, and only then moved to the base URL of the settings, so that
+// `users/getMe/` and `/v1/users/getMe/` mean the same with and without one. What ends on another scheme,
+// host or port is refused, and so is every spelling that a server or a proxy might read in another way.
+func (d *Definition) Resolve(reference string) (*url.URL, error) {
+	root, err := d.apiRoot()
+	if err != nil {
+		return nil, err
+	}
+	shown := fail.Scrub(reference, 80)
+	if strings.ContainsFunc(reference, unclear) || !utf8.ValidString(reference) {
+		return nil, fail.New(fail.Usage, "%q is not a path of the API: it holds a blank, a backslash or a control character", shown).
+			WithHint("encode it, a blank as %%20 and a backslash as %%5C")
+	}
+	ref, err := url.Parse(reference)
+	switch {
+	case err != nil:
+		return nil, fail.New(fail.Usage, "%q is not a path of the API", shown).WithHint("such as users/me or /v1/users/me")
+	case ref.User != nil:
+		return nil, fail.New(fail.Usage, "an address must not hold a user name or password")
+	case ref.Opaque != "", ref.Host == "" && (ref.Scheme != "" || strings.HasPrefix(reference, "//")):
+		return nil, fail.New(fail.Usage, "%q is not a path of the API, nor an address in it", shown).
+			WithHint("a path whose first part holds a colon begins with ./")
+	}
+	u := root.ResolveReference(ref)
+	if Origin(u) != Origin(root) {
+		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", fail.Scrub(Origin(u), 80), Origin(root)).
+			WithHint("the token of %s is for its own API; use a path such as %s", d.Title, root.EscapedPath())
+	}
+	return d.settle(u, root)
+}
+
+// Onward returns the address that the API itself gave for a next page, which may stand for the same
+// place under the provider's own name where a base URL is set. One on another origin is a
+// fail.Unavailable: the answer makes no sense.
+func (d *Definition) Onward(current *url.URL, reference string) (*url.URL, error) {
+	root, err := d.apiRoot()
+	if err != nil {
+		return nil, err
+	}
+	ref, err := url.Parse(reference)
+	if err != nil {
+		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address", d.Title)
+	}
+	u := current.ResolveReference(ref)
+	switch {
+	case u.User != nil || u.Host == "":
+		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address of its API", d.Title)
+	case Origin(u) == Origin(current):
+		u.Scheme, u.Host = current.Scheme, current.Host
+		u.Fragment, u.RawFragment = "", ""
+		return u, nil
+	case Origin(u) == Origin(root):
+		return d.settle(u, root)
+	}
+	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", d.Title, fail.Scrub(Origin(u), 80))
+}
+
+// apiRoot returns the address of the API as the definition has it.
+func (d *Definition) apiRoot() (*url.URL, error) {
+	address := d.API.URL
+	if d.written != nil {
+		address = d.written.API.URL
+	}
+	root, err := url.Parse(address)
+	if err != nil || root.Host == "" {
+		return nil, fail.New(fail.Usage, "the definition of %s does not say where its API is (api.url)", d.Name).
+			WithHint("tokencli provider show %s", d.Name)
+	}
+	return root, nil
+}
+
+// settle gives an address in the API its final form.
+func (d *Definition) settle(u, root *url.URL) (*url.URL, error) {
+	// The definition's own spelling of the host, whatever else means the same.
+	u.Scheme, u.Host = root.Scheme, root.Host
+	u.Fragment, u.RawFragment = "", ""
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	// Resolving took out what stands there as plain dots. Encoded ones, and those that an encoded slash
+	// makes, would be taken out by others, who may end above the path of the base URL.
+	for part := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if part == "." || part == ".." {
+			return nil, fail.New(fail.Usage, "a path of the API must not hold encoded dot segments")
+		}
+	}
+	u.RawQuery = escapeQuery(u.RawQuery)
+	if d.base != nil {
+		move(u, d.base)
+	}
+	return u, nil
+}
+
+// unclear reports whether a character has no place in an address: parsers differ in what they make of it.
+func unclear(r rune) bool { return r == '\\' || !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+
+// escapeQuery encodes what must not stand in a query as it is (RFC 3986 3.4), and leaves the rest as it
+// was written.
+func escapeQuery(query string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(query) {
+		c := query[i]
+		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}", rune(c)) {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
