@@ -1,0 +1,215 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"filippo.io/age"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+// maxFile bounds an encrypted file, and with it a credential.
+const maxFile = 1 << 20
+
+// File keeps each account in a file of its own, encrypted in the age format (age-encryption.org/v1), in the
+// folder "credentials" of the state folder. `age -d -i KEYFILE FILE` opens it without tokencli. Reading
+// works with every identity of the key, writing takes the first, so that a key is changed by putting the
+// new one before the old.
+//
+// Nothing is read or made before the first call. A missing or malformed key is a failure of kind
+// fail.Usage, everything else of kind fail.Store. What the key does not open is neither overwritten nor
+// deleted.
+type File struct {
+	Dir string // the state folder; it is made by Put
+	// Key is an age identity, several of them one a line, or the path of a file that holds such. It
+	// wins over Passphrase.
+	Key credential.Secret
+	// Passphrase costs over a second and 256 MiB for every file that is read or written.
+	Passphrase credential.Secret
+
+	once   sync.Once
+	keys   *fileKeys
+	keyErr error
+
+	workFactor int                        // of the passphrase; 0 is age's default
+	write      func(string, []byte) error // nil is safefile.WriteAtomic
+}
+
+// Kind returns "file".
+func (f *File) Kind() string { return "file" }
+
+// Get decrypts the account's file.
+func (f *File) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
+	if err := usable(ctx, name); err != nil {
+		return nil, err
+	}
+	path, err := f.path(name, safefile.CheckDir)
+	if err != nil {
+		return nil, err
+	}
+	return f.get(name, path)
+}
+
+// Put encrypts the credential into the account's file and reads it back.
+func (f *File) Put(ctx context.Context, c *credential.Credential) error {
+	if err := usable(ctx, c.Account); err != nil {
+		return err
+	}
+	keys, err := f.unlock()
+	if err != nil {
+		return err
+	}
+	path, err := f.path(c.Account, safefile.EnsureDir)
+	if err != nil {
+		return err
+	}
+	if _, err := f.get(c.Account, path); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	record, err := encrypt(c, keys)
+	if err != nil {
+		return err
+	}
+	// Checking the old file may have taken a second.
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	write := f.write
+	if write == nil {
+		write = safefile.WriteAtomic
+	}
+	if err := write(path, record); err != nil {
+		return err
+	}
+	// Why it cannot be read is left out: a file that is gone would pass for an account that never was.
+	if kept, err := f.get(c.Account, path); err != nil || !kept.Equal(c) {
+		return fail.New(fail.Store, "%s does not hold what was written to it", fail.Printable(path)).
+			WithHint("make sure that nothing else writes there, or set TOKENCLI_STATE_DIR to a folder on another disk")
+	}
+	return nil
+}
+
+// Delete removes the account's file, if the key opens it.
+func (f *File) Delete(ctx context.Context, name account.Name) error {
+	if err := usable(ctx, name); err != nil {
+		return err
+	}
+	path, err := f.path(name, safefile.CheckDir)
+	if err != nil {
+		return err
+	}
+	if _, err := f.get(name, path); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	return safefile.Remove(path)
+}
+
+// List returns the accounts that have a file. It needs no key.
+func (f *File) List(ctx context.Context) ([]account.Name, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	return listFolder(f.Dir, credentialsFolder, ageSuffix)
+}
+
+const (
+	credentialsFolder = "credentials"
+	ageSuffix         = ".age"
+)
+
+// path returns where the account's file lies, after check found nothing against its folders.
+func (f *File) path(name account.Name, check func(string) error) (string, error) {
+	folder, err := subfolder(f.Dir, credentialsFolder, check)
+	return filepath.Join(folder, name.File()+ageSuffix), err
+}
+
+// unlock returns the keys, which it reads once.
+func (f *File) unlock() (*fileKeys, error) {
+	f.once.Do(func() { f.keys, f.keyErr = parseFileKeys(f.Key, f.Passphrase, f.workFactor) })
+	return f.keys, f.keyErr
+}
+
+func (f *File) get(name account.Name, path string) (*credential.Credential, error) {
+	keys, err := f.unlock()
+	if err != nil {
+		return nil, err
+	}
+	record, err := safefile.Read(path, maxFile, safefile.State)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, absent(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decrypt(name, path, record, keys)
+}
+
+func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
+	text, err := credential.Encode(c)
+	if err != nil {
+		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+	}
+	var record bytes.Buffer
+	w, err := age.Encrypt(&record, keys.recipient)
+	if err == nil {
+		_, err = w.Write(text)
+		err = errors.Join(err, w.Close())
+	}
+	if err != nil {
+		return nil, fail.New(fail.Unforeseen, "the credential of %s cannot be encrypted", c.Account)
+	}
+	if record.Len() > maxFile {
+		return nil, fail.New(fail.Store, "the credential of %s is too large to be stored: %d bytes, the bound is %d", c.Account, record.Len(), maxFile)
+	}
+	return record.Bytes(), nil
+}
+
+// decrypt reads a record. Nothing of what it reads gets into an error.
+func decrypt(name account.Name, path string, record []byte, keys *fileKeys) (*credential.Credential, error) {
+	path = fail.Printable(path)
+	r, err := age.Decrypt(bytes.NewReader(record), keys.identities...)
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(r)
+	}
+	var noMatch *age.NoIdentityMatchError
+	switch {
+	case errors.Is(err, errTooMuchWork):
+		return nil, fail.New(fail.Store, "%s is closed with a passphrase that costs more than 2^%d to check", path, maxWorkFactor).
+			WithHint("it was not written by tokencli: encrypt it again with `age -p`, or delete it by hand")
+	case errors.As(err, &noMatch):
+		byPassphrase := slices.Contains(noMatch.StanzaTypes, "scrypt")
+		failure := fail.New(fail.Store, "%s cannot be decrypted with %s", path, keys.setting)
+		switch {
+		case byPassphrase && keys.setting == account.FileKey:
+			return nil, failure.WithHint("it was written with a passphrase: set %s and unset %s", account.FilePassphrase, account.FileKey)
+		case !byPassphrase && keys.setting == account.FilePassphrase:
+			return nil, failure.WithHint("it was written with a key: set %s", account.FileKey)
+		}
+		return nil, failure.WithHint("set %s to what it was written with; when that is lost, delete the file by hand and log in again", keys.setting)
+	case err != nil:
+		return nil, fail.New(fail.Store, "%s is damaged, or tokencli did not write it", path).
+			WithHint("restore it, or delete it by hand and log in again")
+	}
+	c, err := credential.Decode(name, text)
+	if err != nil {
+		return nil, fail.New(fail.Store, "%s: %w", path, err).
+			WithHint("use the tokencli that wrote it, or delete it by hand and log in again")
+	}
+	return c, nil
+}

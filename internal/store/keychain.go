@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+)
+
+// Keychain keeps credentials in the operating system's keychain: the Secret Service on Linux (GNOME
+// Keyring, KWallet, KeePassXC), the keychain of macOS, the Credential Manager of Windows. An account is
+// one item, service "tokencli" and user the account's name, in the form that go-keyring uses, so that
+// both see the same items. A credential that is longer than the platform's items may be is spread over
+// several; keychain_parts.go tells how.
+//
+// Every call is bounded: it fails after 3 s without any answer and after 15 s in all. Where a person can
+// be asked to unlock the keychain it waits for as long as they need, or until the context ends. A call
+// leaves no goroutine and no process behind on Linux; on macOS and Windows a call that was given up may
+// leave one goroutine, because go-keyring cannot be interrupted.
+//
+// A Keychain is safe for use by several goroutines and processes at once.
+type Keychain struct {
+	options KeychainOptions
+	limit   int // bytes an item's text may have; 0: any number
+	bounds  bounds
+	// open returns the items for the time of one operation. It does no work yet.
+	open func(KeychainOptions, *patience) items
+}
+
+// KeychainOptions are what a Keychain needs from its surroundings. The zero value works as far as it can
+// without a state folder: no account is listed, and a locked keychain is not unlocked.
+type KeychainOptions struct {
+	// StateDir is the state folder. It keeps the names of accounts, because a keychain cannot be listed
+	// portably, and the lock under which unlock prompts are shown. A read does not touch it.
+	StateDir string
+	// CanPrompt reports whether a person is there to answer a prompt. By default it is whether stdin or
+	// stderr is a terminal. It is asked only when the keychain is found to be locked.
+	CanPrompt func() bool
+	// Notify receives remarks for the person, one line each without a full stop: that an unlock prompt
+	// is waited for, that the list of names could not be kept. It may be called from another goroutine.
+	// By default remarks are dropped.
+	Notify func(text string)
+}
+
+// NewKeychain returns a store over the platform's keychain. It does not touch the keychain.
+func NewKeychain(options KeychainOptions) *Keychain {
+	if options.CanPrompt == nil {
+		options.CanPrompt = func() bool {
+			return term.IsTerminal(int(os.Stdin.Fd())) || term.IsTerminal(int(os.Stderr.Fd()))
+		}
+	}
+	if options.Notify == nil {
+		options.Notify = func(string) {}
+	}
+	return &Keychain{options: options, limit: itemLimit, bounds: defaultBounds, open: openItems}
+}
+
+// service is the first half of an item's name; the account's name is the second.
+const service = "tokencli"
+
+// items is the keychain as the platform offers it: texts under names. Texts are valid UTF-8 on one line.
+// Failures are of kind fail.Store, apart from errNoItem and those of an ended context.
+type items interface {
+	// get returns the text kept under the name, or errNoItem.
+	get(ctx context.Context, user string) (string, error)
+	// set keeps the text under the name, replacing any other. The label is shown in keychain apps.
+	set(ctx context.Context, user, label, text string) error
+	// remove forgets the name. It returns errNoItem where there was nothing to forget.
+	remove(ctx context.Context, user string) error
+	close()
+}
+
+var errNoItem = errors.New("no such item in the keychain")
+
+// bounds are the time limits of one operation (DESIGN 3).
+type bounds struct {
+	silence time.Duration // without any answer
+	total   time.Duration // in all, while answers arrive
+	notice  time.Duration // of waiting for a person, before they are told
+}
+
+var defaultBounds = bounds{silence: 3 * time.Second, total: 15 * time.Second, notice: time.Second}
+
+// patience is how long one operation still waits.
+type patience struct {
+	bounds
+	until  time.Time
+	person bool // a person is waited for, so there is no limit
+}
+
+func newPatience(b bounds) *patience { return &patience{bounds: b, until: time.Now().Add(b.total)} }
+
+// deadline returns until when to wait for the next answer; the zero time stands for no limit.
+func (p *patience) deadline() time.Time {
+	if p.person {
+		return time.Time{}
+	}
+	if d := time.Now().Add(p.silence); d.Before(p.until) {
+		return d
+	}
+	return p.until
+}
+
+// forPerson runs wait without a limit, and says what it waits for once that takes a while. The time does
+// not count afterwards.
+func (p *patience) forPerson(notify func(string), text string, wait func() error) error {
+	began := time.Now()
+	p.person = true
+	reminder := time.AfterFunc(p.notice, func() { notify(text) })
+	defer func() {
+		reminder.Stop()
+		p.person = false
+		p.until = p.until.Add(time.Since(began))
+	}()
+	return wait()
+}
+
+// Kind returns "keychain".
+func (k *Keychain) Kind() string { return "keychain" }
+
+// Get returns the account's credential, or an error that wraps ErrNotFound.
+func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
+	if err := usable(ctx, name); err != nil {
+		return nil, err
+	}
+	it := k.open(k.options, newPatience(k.bounds))
+	defer it.close()
+	r, err := readRecord(ctx, it, name)
+	if err != nil {
+		return nil, failure(ctx, name, err)
+	}
+	return r.credential, nil
+}
+
+// Put saves the credential and returns when it was read back and found equal. An item that Get cannot
+// read is not overwritten.
+func (k *Keychain) Put(ctx context.Context, c *credential.Credential) error {
+	if err := usable(ctx, c.Account); err != nil {
+		return err
+	}
+	text, err := credential.Encode(c)
+	if err != nil {
+		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+	}
+	it := k.open(k.options, newPatience(k.bounds))
+	defer it.close()
+	old, err := readRecord(ctx, it, c.Account)
+	if err != nil && !errors.Is(err, errNoItem) {
+		return failure(ctx, c.Account, err)
+	}
+	r, err := newRecord(c.Account, string(text), k.limit, old)
+	if err == nil {
+		err = writeRecord(ctx, it, r, old)
+	}
+	if err != nil {
+		return failure(ctx, c.Account, err)
+	}
+	// The credential is safe now: what fails from here on must not make the caller believe otherwise.
+	if k.limit > 0 || old != nil && old.manifest != nil {
+		if err := sweep(ctx, it, r); err != nil {
+			k.options.Notify("old parts of the credential of " + c.Account.String() + " are still in the keychain: " + failure(ctx, c.Account, err).Error())
+		}
+	}
+	if err := k.names().Add(c.Account); err != nil {
+		k.options.Notify(c.Account.String() + " is kept but missing from the list of accounts: " + err.Error())
+	}
+	return nil
+}
+
+// Delete forgets the account, whatever is kept under its name.
+func (k *Keychain) Delete(ctx context.Context, name account.Name) error {
+	if err := usable(ctx, name); err != nil {
+		return err
+	}
+	it := k.open(k.options, newPatience(k.bounds))
+	defer it.close()
+	// The head goes first: what is left of a record without one is never read.
+	err := it.remove(ctx, name.String())
+	if err == nil || errors.Is(err, errNoItem) {
+		err = sweep(ctx, it, &record{account: name})
+	}
+	if err != nil {
+		return failure(ctx, name, err)
+	}
+	if err := k.names().Remove(name); err != nil {
+		k.options.Notify(name.String() + " is forgotten but still in the list of accounts: " + err.Error())
+	}
+	return nil
+}
+
+// List returns the names of the accounts, sorted. It does not touch the keychain.
+func (k *Keychain) List(ctx context.Context) ([]account.Name, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	return k.names().List()
+}
+
+func (k *Keychain) names() Names { return Names{Dir: k.options.StateDir} }
+
+// failure returns what Keychain's methods say about an error of the layers below.
+func failure(ctx context.Context, name account.Name, err error) error {
+	switch {
+	case ctx.Err() != nil: // first, because the end of the context makes everything else fail too
+		return ended(ctx)
+	case errors.Is(err, errNoItem):
+		return absent(name)
+	}
+	var f *fail.Error
+	if !errors.As(err, &f) {
+		f = fail.New(fail.Store, "the keychain item of %s cannot be used: %w", name, err).WithHint("%s", itemHint(name))
+	}
+	if errors.Is(f, ErrNotFound) {
+		// A missing socket or program must not pass for an account that nothing is kept of.
+		return &fail.Error{Kind: f.Kind, Text: f.Text, Hint: f.Hint}
+	}
+	return f
+}
+
+// unusable is the failure of a keychain that cannot be used at all.
+func unusable(err error, why string) error {
+	return &fail.Error{Kind: fail.Store, Text: "the keychain cannot be used: " + why, Hint: elsewhere, Err: err}
+}
+
+// locked is the failure of a keychain that is there but locked.
+func locked(err error, text string) error {
+	return &fail.Error{Kind: fail.Store, Text: text, Hint: "unlock it, or run the command in a terminal of the desktop session so that you are asked; " + elsewhere, Err: err}
+}
+
+// quoted makes the words of another program fit for the end of a failure's text.
+func quoted(text string) string { return strings.TrimRight(fail.Scrub(text, 200), ". ") }
+
+// elsewhere is the advice for a machine whose keychain cannot be used.
+const elsewhere = "where there is no keychain, set TOKENCLI_STORE=file (an encrypted file) or TOKENCLI_STORE=env"

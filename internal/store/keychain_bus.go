@@ -1,0 +1,273 @@
+//go:build unix && !darwin
+
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// bus is a connection to the D-Bus session bus for one goroutine. Messages are encoded and decoded by
+// godbus; its own connection is not used, because that may start a bus of its own, has no deadlines,
+// keeps a goroutine reading, and spends four rounds on the login that this one spends in one.
+type bus struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	out    bytes.Buffer    // what flush sends, so that several messages travel together
+	serial uint32          // of the last message
+	inbox  []*dbus.Message // answers and signals that nobody has asked for yet
+	detach func() bool     // ends what closes the connection when the context ends
+}
+
+// busError is an error that the bus or a program on it answered with.
+type busError struct {
+	name string // such as org.freedesktop.DBus.Error.ServiceUnknown
+	text string
+}
+
+func (e *busError) Error() string { return e.name + ": " + e.text }
+
+var (
+	errNoBus      = errors.New("there is no session bus")
+	errBusAddress = errors.New("not the address of a local session bus")
+	errBusLogin   = errors.New("the session bus refused the login")
+	errBusGarbled = errors.New("the answer does not follow the D-Bus protocol")
+)
+
+// maxLine bounds a line of the login (the D-Bus specification has lines of a few dozen bytes).
+const maxLine = 1 << 10
+
+// busAddress returns where the session bus is, by the rules of the D-Bus specification ("Well-known
+// Message Bus Instances") less the last one: a bus is never started.
+func busAddress(getenv func(string) string) (string, error) {
+	address := getenv("DBUS_SESSION_BUS_ADDRESS")
+	if address != "" && address != "autolaunch:" {
+		return address, nil
+	}
+	folder := getenv("XDG_RUNTIME_DIR")
+	if folder == "" {
+		folder = "/run/user/" + strconv.Itoa(os.Getuid())
+	}
+	path := folder + "/bus"
+	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return "", errNoBus
+	}
+	return "unix:path=" + dbus.EscapeBusAddressValue(path), nil
+}
+
+// sockets returns the unix sockets in a bus address, which may list several to be tried in turn; names
+// of abstract ones start with @, as package net wants them. Other kinds of address (tcp, unixexec) are
+// not for a bus on this machine, and are passed over.
+func sockets(address string) ([]string, error) {
+	var found []string
+	for entry := range strings.SplitSeq(address, ";") {
+		settings, ok := strings.CutPrefix(entry, "unix:")
+		if !ok {
+			continue
+		}
+		for setting := range strings.SplitSeq(settings, ",") {
+			key, value, _ := strings.Cut(setting, "=")
+			value, err := dbus.UnescapeBusAddressValue(value)
+			switch {
+			case err != nil || value == "":
+			case key == "path":
+				found = append(found, value)
+			case key == "abstract":
+				found = append(found, "@"+value)
+			}
+		}
+	}
+	if found == nil {
+		return nil, errBusAddress
+	}
+	return found, nil
+}
+
+// dialBus connects to the first socket of the address that answers. The end of ctx closes the
+// connection.
+func dialBus(ctx context.Context, p *patience, address string) (*bus, error) {
+	paths, err := sockets(address)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		var conn net.Conn
+		if conn, err = new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
+			b := newBus(&boundedConn{Conn: conn, patience: p})
+			b.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
+			return b, nil
+		}
+	}
+	return nil, err
+}
+
+// newBus returns a bus over a connection, with the login queued; it travels with the first messages.
+func newBus(conn net.Conn) *bus {
+	b := &bus{conn: conn, in: bufio.NewReader(conn), detach: func() bool { return true }}
+	// The mechanism in which the bus learns from the socket who its peer is. The null byte is part of it.
+	uid := hex.EncodeToString([]byte(strconv.Itoa(os.Geteuid())))
+	b.out.WriteString("\x00AUTH EXTERNAL " + uid + "\r\nBEGIN\r\n")
+	return b
+}
+
+// close ends the connection, and with it everything that the service keeps for it.
+func (b *bus) close() {
+	b.detach()
+	_ = b.conn.Close()
+}
+
+// call queues a method call and returns its serial, for answer.
+func (b *bus) call(destination string, path dbus.ObjectPath, iface, member string, args ...any) (uint32, error) {
+	headers := map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldDestination: dbus.MakeVariant(destination),
+		dbus.FieldPath:        dbus.MakeVariant(path),
+		dbus.FieldInterface:   dbus.MakeVariant(iface),
+		dbus.FieldMember:      dbus.MakeVariant(member),
+	}
+	if len(args) > 0 {
+		headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(args...))
+	}
+	var text bytes.Buffer
+	msg := dbus.Message{Type: dbus.TypeMethodCall, Headers: headers, Body: args}
+	if err := msg.EncodeTo(&text, binary.LittleEndian); err != nil {
+		return 0, err
+	}
+	b.serial++
+	// godbus keeps the serial to itself; its place in the header is fixed (bytes 8 to 11).
+	binary.LittleEndian.PutUint32(text.Bytes()[8:], b.serial)
+	b.out.Write(text.Bytes())
+	return b.serial, nil
+}
+
+// flush sends what was queued.
+func (b *bus) flush() error {
+	defer b.out.Reset()
+	_, err := b.conn.Write(b.out.Bytes())
+	return err
+}
+
+// login reads the bus's answer to the login, which flush has sent.
+func (b *bus) login() error {
+	var line []byte
+	for !bytes.HasSuffix(line, []byte("\n")) {
+		c, err := b.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		if line = append(line, c); len(line) > maxLine {
+			return errBusGarbled
+		}
+	}
+	switch {
+	case bytes.HasPrefix(line, []byte("OK ")):
+		return nil
+	case bytes.HasPrefix(line, []byte("REJECTED")):
+		return errBusLogin
+	}
+	return errBusGarbled
+}
+
+// answer waits for the answer to a call and returns its body.
+func (b *bus) answer(serial uint32) ([]any, error) {
+	msg, err := b.await(func(msg *dbus.Message) bool {
+		to, _ := msg.Headers[dbus.FieldReplySerial].Value().(uint32)
+		return to == serial && (msg.Type == dbus.TypeMethodReply || msg.Type == dbus.TypeError)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if msg.Type == dbus.TypeError {
+		e := new(busError)
+		e.name, _ = msg.Headers[dbus.FieldErrorName].Value().(string)
+		if len(msg.Body) > 0 {
+			e.text, _ = msg.Body[0].(string)
+		}
+		return nil, e
+	}
+	return msg.Body, nil
+}
+
+// signal waits for a signal of an object and returns its body.
+func (b *bus) signal(path dbus.ObjectPath, iface, member string) ([]any, error) {
+	msg, err := b.await(func(msg *dbus.Message) bool {
+		return msg.Type == dbus.TypeSignal && msg.Headers[dbus.FieldPath].Value() == path &&
+			msg.Headers[dbus.FieldInterface].Value() == iface && msg.Headers[dbus.FieldMember].Value() == member
+	})
+	if err != nil {
+		return nil, err
+	}
+	return msg.Body, nil
+}
+
+// await returns the first message that is wanted. Others are kept for a later call: an answer or a
+// signal may come before it is asked for.
+func (b *bus) await(wanted func(*dbus.Message) bool) (*dbus.Message, error) {
+	for i, msg := range b.inbox {
+		if wanted(msg) {
+			b.inbox = append(b.inbox[:i], b.inbox[i+1:]...)
+			return msg, nil
+		}
+	}
+	for {
+		msg, err := dbus.DecodeMessage(b.in)
+		var invalid dbus.InvalidMessageError
+		var format dbus.FormatError
+		switch {
+		case errors.As(err, &invalid), errors.As(err, &format):
+			return nil, fmt.Errorf("%w (%w)", errBusGarbled, err)
+		case err != nil:
+			return nil, err
+		case wanted(msg):
+			return msg, nil
+		}
+		b.inbox = append(b.inbox, msg)
+	}
+}
+
+// value returns one value of an answer's body.
+func value[T any](body []any, i int) (T, error) {
+	var v T
+	if i >= len(body) {
+		return v, errBusGarbled
+	}
+	inner := body[i]
+	if variant, ok := inner.(dbus.Variant); ok {
+		inner = variant.Value()
+	}
+	v, ok := inner.(T)
+	if !ok {
+		return v, errBusGarbled
+	}
+	return v, nil
+}
+
+// boundedConn is a connection each use of which is bounded by a patience.
+type boundedConn struct {
+	net.Conn
+	patience *patience
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(c.patience.deadline()); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *boundedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(c.patience.deadline()); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

@@ -1,0 +1,612 @@
+//go:build unix && !darwin
+
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/gofrs/flock"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+// The Secret Service has no limit that a credential could reach: 64 MiB were kept when it was tried.
+const itemLimit = 0
+
+// The names of the Secret Service API, version 0.2 (https://specifications.freedesktop.org/secret-service).
+const (
+	secretsName       = "org.freedesktop.secrets"
+	secretsPath       = dbus.ObjectPath("/org/freedesktop/secrets")
+	loginCollection   = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
+	nothing           = dbus.ObjectPath("/") // stands for no object
+	secretsIface      = "org.freedesktop.Secret.Service"
+	collectionIface   = "org.freedesktop.Secret.Collection"
+	itemIface         = "org.freedesktop.Secret.Item"
+	promptIface       = "org.freedesktop.Secret.Prompt"
+	propertiesIface   = "org.freedesktop.DBus.Properties"
+	dbusName          = "org.freedesktop.DBus"
+	dbusPath          = dbus.ObjectPath("/org/freedesktop/DBus")
+	errorIsLocked     = "org.freedesktop.Secret.Error.IsLocked"
+	errorNoSuchObject = "org.freedesktop.Secret.Error.NoSuchObject"
+	errorNoSession    = "org.freedesktop.Secret.Error.NoSession"
+)
+
+// Who may be waited for, in the words of a failure.
+const (
+	sessionBus      = "session bus"
+	keychainService = "keychain service"
+)
+
+var (
+	errLocked       = errors.New("the keychain is locked")
+	errDismissed    = errors.New("the unlock prompt was dismissed or could not be shown")
+	errNoCollection = errors.New("the keychain has no collection to keep things in")
+	errDoubled      = errors.New("there is more than one of that name")
+)
+
+// secretService keeps items in the Secret Service, with the attributes and the form of go-keyring, which
+// sees the same items. go-keyring itself is not used here, for writing neither: its calls have no
+// deadline and leave a goroutine when they are given up, they may start a bus, they prompt from scripts,
+// and where there is no "login" collection they use the alias path that crashes GNOME Keyring.
+//
+// What GNOME Keyring 42 needs to survive parallel callers (GNOME/gnome-keyring work items 190, 196, 199,
+// and thousands of parallel reads in each order): the first call of a connection is a property read, and
+// its answer is awaited before OpenSession is sent; the path of the default alias is never used; prompts
+// are shown one at a time.
+type secretService struct {
+	options  KeychainOptions
+	patience *patience
+	address  func() (string, error)
+
+	bus         *bus
+	awaited     string            // who has to answer next
+	session     dbus.ObjectPath   // empty before the first search
+	collections []dbus.ObjectPath // as the first call returned them
+}
+
+func openItems(options KeychainOptions, p *patience) items {
+	return &secretService{
+		options:  options,
+		patience: p,
+		address:  func() (string, error) { return busAddress(os.Getenv) },
+	}
+}
+
+func (s *secretService) close() {
+	if s.bus != nil {
+		s.bus.close()
+	}
+	s.bus, s.session, s.collections = nil, "", nil
+}
+
+func (s *secretService) get(ctx context.Context, user string) (text string, err error) {
+	err = s.do(ctx, func() error {
+		item, err := s.find(ctx, user)
+		if err != nil {
+			return err
+		}
+		text, err = s.text(ctx, item)
+		return err
+	})
+	return text, err
+}
+
+func (s *secretService) set(ctx context.Context, user, label, text string) error {
+	return s.do(ctx, func() error {
+		item, err := s.find(ctx, user)
+		switch {
+		case err == nil:
+			// The very item that was read: CreateItem would look for one in a collection, and by all
+			// attributes, and might make a second.
+			_, err = s.callUnlocked(ctx, item, itemIface, "SetSecret", s.secret(text))
+			return err
+		case !errors.Is(err, errNoItem):
+			return err
+		}
+		collection, err := s.collection()
+		if err != nil {
+			return err
+		}
+		return s.create(ctx, collection, user, label, text)
+	})
+}
+
+func (s *secretService) remove(ctx context.Context, user string) error {
+	return s.do(ctx, func() error {
+		unlocked, locked, err := s.search(ctx, user)
+		if err != nil {
+			return err
+		}
+		for _, item := range locked {
+			if err := s.unlock(ctx, item); err != nil {
+				return err
+			}
+		}
+		for _, item := range append(unlocked, locked...) {
+			body, err := s.call(item, itemIface, "Delete")
+			if err != nil {
+				return err
+			}
+			if err := s.confirm(ctx, body, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// do runs f on a connection, and once more on a new one after a failure that passes. Everything that is
+// done here may be done twice.
+func (s *secretService) do(ctx context.Context, f func() error) error {
+	start, again := time.Now(), true
+	for {
+		err := s.connect(ctx)
+		if err == nil {
+			err = f()
+		}
+		if err == nil || errors.Is(err, errNoItem) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.close()
+		switch {
+		case turnedAway(err) && time.Since(start) < s.patience.silence:
+			// Nothing but the crowd is in the way.
+		case transient(err) && again:
+			again = false
+		default:
+			return s.explain(err)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// connect makes a connection on which the service knows this client, if there is none.
+func (s *secretService) connect(ctx context.Context) error {
+	if s.bus != nil {
+		return nil
+	}
+	s.awaited = sessionBus
+	address, err := s.address()
+	if err != nil {
+		return err
+	}
+	if s.bus, err = dialBus(ctx, s.patience, address); err != nil {
+		return err
+	}
+	return s.login()
+}
+
+// login logs in to the bus and makes the first call. Both travel in one write: systemd's client does not
+// wait for the answer to its login either, and the specification has the messages follow BEGIN directly.
+func (s *secretService) login() error {
+	hello, err := s.bus.call(dbusName, dbusPath, dbusName, "Hello")
+	if err != nil {
+		return err
+	}
+	first, err := s.bus.call(secretsName, secretsPath, propertiesIface, "Get", secretsIface, "Collections")
+	if err != nil {
+		return err
+	}
+	if err := s.bus.flush(); err != nil {
+		return err
+	}
+	if err := s.bus.login(); err != nil {
+		return err
+	}
+	if _, err := s.bus.answer(hello); err != nil {
+		return err
+	}
+	s.awaited = keychainService
+	body, err := s.bus.answer(first)
+	if err != nil {
+		return err
+	}
+	s.collections, err = value[[]dbus.ObjectPath](body, 0)
+	return err
+}
+
+// call calls a method of the service and returns the body of the answer.
+func (s *secretService) call(path dbus.ObjectPath, iface, member string, args ...any) ([]any, error) {
+	serial, err := s.bus.call(secretsName, path, iface, member, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bus.flush(); err != nil {
+		return nil, err
+	}
+	return s.bus.answer(serial)
+}
+
+// callUnlocked is call for what may be locked after all: KeePassXC lists an item as unlocked whose use its
+// user has yet to allow, and a collection may be locked by the clock at any moment.
+func (s *secretService) callUnlocked(ctx context.Context, path dbus.ObjectPath, iface, member string, args ...any) ([]any, error) {
+	body, err := s.call(path, iface, member, args...)
+	if isBusError(err, errorIsLocked) {
+		if err := s.unlock(ctx, path); err != nil {
+			return nil, err
+		}
+		body, err = s.call(path, iface, member, args...)
+	}
+	return body, err
+}
+
+func attributes(user string) map[string]string {
+	return map[string]string{"service": service, "username": user}
+}
+
+// search returns the items of that name in all collections.
+func (s *secretService) search(ctx context.Context, user string) (unlocked, locked []dbus.ObjectPath, err error) {
+	for range 2 {
+		unlocked, locked, err = s.searchOnce(user)
+		if err != nil || len(unlocked)+len(locked) > 0 {
+			return unlocked, locked, err
+		}
+		// Not every service looks into what is locked.
+		collection, err := s.lockedCollection()
+		if err != nil {
+			return nil, nil, err
+		}
+		if collection == "" {
+			return nil, nil, errNoItem
+		}
+		if err := s.unlock(ctx, collection); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, errLocked
+}
+
+// searchOnce opens the session in the same round, if that was not done.
+func (s *secretService) searchOnce(user string) (unlocked, locked []dbus.ObjectPath, err error) {
+	search, err := s.bus.call(secretsName, secretsPath, secretsIface, "SearchItems", attributes(user))
+	if err != nil {
+		return nil, nil, err
+	}
+	var open uint32
+	if s.session == "" {
+		// "plain" sends secrets as they are: the bus is a socket of this user on this machine, and who
+		// could listen in on it can also ask for the secrets.
+		if open, err = s.bus.call(secretsName, secretsPath, secretsIface, "OpenSession", "plain", dbus.MakeVariant("")); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := s.bus.flush(); err != nil {
+		return nil, nil, err
+	}
+	body, err := s.bus.answer(search)
+	if err != nil {
+		return nil, nil, err
+	}
+	if unlocked, err = value[[]dbus.ObjectPath](body, 0); err != nil {
+		return nil, nil, err
+	}
+	if locked, err = value[[]dbus.ObjectPath](body, 1); err != nil {
+		return nil, nil, err
+	}
+	if s.session == "" {
+		if body, err = s.bus.answer(open); err != nil {
+			return nil, nil, err
+		}
+		if s.session, err = value[dbus.ObjectPath](body, 1); err != nil {
+			return nil, nil, err
+		}
+	}
+	return unlocked, locked, nil
+}
+
+// find returns the one item of that name, unlocked.
+func (s *secretService) find(ctx context.Context, user string) (dbus.ObjectPath, error) {
+	unlocked, locked, err := s.search(ctx, user)
+	switch {
+	case err != nil:
+		return "", err
+	case len(unlocked)+len(locked) > 1:
+		// One of them may hold a refresh token that was spent long ago, and nothing says which.
+		return "", errDoubled
+	case len(unlocked) == 1:
+		return unlocked[0], nil
+	}
+	return locked[0], s.unlock(ctx, locked[0])
+}
+
+// text returns the text of an item.
+func (s *secretService) text(ctx context.Context, item dbus.ObjectPath) (string, error) {
+	body, err := s.callUnlocked(ctx, item, itemIface, "GetSecret", s.session)
+	if err != nil {
+		return "", err
+	}
+	secret, err := value[[]any](body, 0) // session, parameters, value, content type
+	if err != nil {
+		return "", err
+	}
+	text, err := value[[]byte](secret, 2)
+	return string(text), err
+}
+
+// secretText is the API's Secret structure.
+type secretText struct {
+	Session     dbus.ObjectPath
+	Parameters  []byte
+	Value       []byte
+	ContentType string
+}
+
+func (s *secretService) secret(text string) secretText {
+	return secretText{Session: s.session, Parameters: []byte{}, Value: []byte(text), ContentType: "text/plain; charset=utf8"}
+}
+
+// create makes an item. One of that name, should another process have made it meanwhile, is replaced.
+func (s *secretService) create(ctx context.Context, collection dbus.ObjectPath, user, label, text string) error {
+	properties := map[string]dbus.Variant{
+		itemIface + ".Label":      dbus.MakeVariant(label),
+		itemIface + ".Attributes": dbus.MakeVariant(attributes(user)),
+	}
+	body, err := s.callUnlocked(ctx, collection, collectionIface, "CreateItem", properties, s.secret(text), true)
+	if err != nil {
+		return err
+	}
+	return s.confirm(ctx, body, 1)
+}
+
+// collection returns the path of the collection for new items: "login", as go-keyring does, or the one
+// behind the alias "default".
+func (s *secretService) collection() (dbus.ObjectPath, error) {
+	if slices.Contains(s.collections, loginCollection) {
+		return loginCollection, nil
+	}
+	body, err := s.call(secretsPath, secretsIface, "ReadAlias", "default")
+	if err != nil {
+		return "", err
+	}
+	collection, err := value[dbus.ObjectPath](body, 0)
+	if err == nil && collection == nothing {
+		err = errNoCollection
+	}
+	return collection, err
+}
+
+// lockedCollection returns the collection for new items if it is there and locked.
+func (s *secretService) lockedCollection() (dbus.ObjectPath, error) {
+	collection, err := s.collection()
+	if errors.Is(err, errNoCollection) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	body, err := s.call(collection, propertiesIface, "Get", collectionIface, "Locked")
+	if err != nil {
+		return "", err
+	}
+	if locked, err := value[bool](body, 0); err != nil || !locked {
+		return "", err
+	}
+	return collection, nil
+}
+
+// unlock unlocks an item or a collection, if there is a person to ask.
+func (s *secretService) unlock(ctx context.Context, path dbus.ObjectPath) error {
+	turn, err := s.promptTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn.end()
+	body, err := s.call(secretsPath, secretsIface, "Unlock", []dbus.ObjectPath{path})
+	if err != nil {
+		return err
+	}
+	return s.prompt(turn, body, 1)
+}
+
+// confirm shows the prompt that an answer names at position i, if there is one and a person to ask.
+func (s *secretService) confirm(ctx context.Context, body []any, i int) error {
+	if prompt, err := value[dbus.ObjectPath](body, i); err != nil || prompt == nothing {
+		return err
+	}
+	turn, err := s.promptTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn.end()
+	return s.prompt(turn, body, i)
+}
+
+// prompt shows the prompt that an answer names at position i, if there is one, and waits until the person
+// has answered it.
+func (s *secretService) prompt(turn *promptTurn, body []any, i int) error {
+	prompt, err := value[dbus.ObjectPath](body, i)
+	if err != nil || prompt == nothing {
+		return err
+	}
+	if turn.refused() {
+		return errDismissed
+	}
+	rule := "type='signal',interface='" + promptIface + "',member='Completed',path='" + string(prompt) + "'"
+	match, err := s.bus.call(dbusName, dbusPath, dbusName, "AddMatch", rule)
+	if err != nil {
+		return err
+	}
+	show, err := s.bus.call(secretsName, prompt, promptIface, "Prompt", "") // no window of ours
+	if err != nil {
+		return err
+	}
+	if err := s.bus.flush(); err != nil {
+		return err
+	}
+	for _, serial := range []uint32{match, show} {
+		if _, err := s.bus.answer(serial); err != nil {
+			return err
+		}
+	}
+	err = s.patience.forPerson(s.options.Notify, "waiting for you to unlock the keychain", func() (err error) {
+		body, err = s.bus.signal(prompt, promptIface, "Completed")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	dismissed, err := value[bool](body, 0)
+	if err == nil && dismissed {
+		turn.refuse()
+		return errDismissed
+	}
+	return err
+}
+
+// promptTurn is the right to show a prompt, which one process has at a time: five prompts at once jam
+// GNOME Keyring until it is started again. It is a lock on a file whose time of change is when a person
+// last dismissed a prompt.
+type promptTurn struct {
+	lock  *flock.Flock
+	since time.Time // when this process began to wait for its turn; zero if it had not to
+}
+
+// promptTurn waits for the right to show a prompt. Where nobody could answer one it returns errLocked at
+// once.
+func (s *secretService) promptTurn(ctx context.Context) (*promptTurn, error) {
+	if s.options.StateDir == "" || !s.options.CanPrompt() {
+		return nil, errLocked
+	}
+	folder, err := subfolder(s.options.StateDir, "locks", safefile.EnsureDir)
+	if err != nil {
+		return nil, err
+	}
+	turn := &promptTurn{lock: flock.New(filepath.Join(folder, "keychain-prompt.lock"),
+		flock.SetFlag(os.O_CREATE|os.O_RDWR|safefile.OpenFlags), flock.SetPermissions(0o600))}
+	had, err := turn.lock.TryLock()
+	if err != nil || had {
+		return turn, err
+	}
+	turn.since = time.Now()
+	return turn, s.patience.forPerson(s.options.Notify, "another tokencli waits for you to unlock the keychain", func() error {
+		_, err := turn.lock.TryLockContext(ctx, longestPause)
+		return err
+	})
+}
+
+func (p *promptTurn) end() { _ = p.lock.Unlock() }
+
+// refuse notes that the person dismissed the prompt.
+func (p *promptTurn) refuse() {
+	now := time.Now()
+	_ = os.Chtimes(p.lock.Path(), now, now) // if it fails, they are asked again
+}
+
+// refused reports whether the person dismissed a prompt while this process waited for its turn. They are
+// not asked again for each process that waited with this one.
+func (p *promptTurn) refused() bool {
+	info, err := os.Stat(p.lock.Path())
+	return err == nil && !p.since.IsZero() && info.ModTime().After(p.since)
+}
+
+func isBusError(err error, names ...string) bool {
+	var e *busError
+	return errors.As(err, &e) && slices.Contains(names, e.name)
+}
+
+// turnedAway reports whether a call was refused, before it reached the service, by a limit on how many
+// may come at once: of sockets waiting for the bus, of open files, of connections.
+func turnedAway(err error) bool {
+	var e *busError
+	if errors.As(err, &e) {
+		return e.name == "org.freedesktop.DBus.Error.LimitsExceeded" || strings.Contains(e.text, "Too many open files")
+	}
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// transient reports whether a second try may well succeed: the service went away under the call, did not
+// know the client yet, or the item was replaced between two calls.
+func transient(err error) bool {
+	return isBusError(err, errorNoSuchObject, errorNoSession,
+		"org.freedesktop.DBus.Error.NoReply",
+		"org.freedesktop.DBus.Error.Disconnected",
+		"org.freedesktop.DBus.Error.UnknownMethod",
+		"org.freedesktop.DBus.Error.UnknownObject") ||
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// explain says in a sentence what an error of the bus or the service means. What Keychain says itself is
+// returned as it is.
+func (s *secretService) explain(err error) error {
+	var known *fail.Error
+	var refused *busError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &known), errors.Is(err, errDoubled):
+		return err
+	case errors.Is(err, errNoBus):
+		return unusable(err, "this session has no D-Bus session bus")
+	case errors.Is(err, errBusAddress):
+		return unusable(err, "DBUS_SESSION_BUS_ADDRESS names no socket of a session bus")
+	case errors.Is(err, errLocked), isBusError(err, errorIsLocked):
+		return locked(err, "the keychain is locked")
+	case errors.Is(err, errDismissed):
+		return locked(err, "the keychain is locked: the prompt was dismissed or could not be shown")
+	case errors.Is(err, errNoCollection):
+		return unusable(err, "it has no collection to keep things in")
+	case errors.Is(err, errBusGarbled):
+		return unusable(err, "the "+s.awaited+" answers nonsense")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return unusable(err, "the "+s.awaited+" does not answer")
+	case errors.As(err, &refused):
+		return unusable(err, refusal(refused))
+	case errors.As(err, &op) && op.Op == "dial":
+		return unusable(err, dialProblem(op))
+	case errors.Is(err, errBusLogin), transient(err) && s.awaited == sessionBus:
+		return unusable(err, "the session bus refuses the login, as that of another user does")
+	case transient(err):
+		return unusable(err, "the "+s.awaited+" went away")
+	}
+	return unusable(err, quoted(err.Error()))
+}
+
+func dialProblem(op *net.OpError) string {
+	socket := quoted(op.Addr.String())
+	switch {
+	case errors.Is(op, fs.ErrNotExist):
+		return "the socket of the session bus, " + socket + ", is not there"
+	case errors.Is(op, syscall.ECONNREFUSED):
+		return "nobody listens at the socket of the session bus, " + socket
+	case turnedAway(op):
+		return "the session bus takes no more connections"
+	}
+	return "the socket of the session bus, " + socket + ": " + quoted(op.Err.Error())
+}
+
+func refusal(e *busError) string {
+	switch name := strings.TrimPrefix(e.name, "org.freedesktop.DBus.Error."); {
+	case name == "ServiceUnknown", name == "NameHasNoOwner":
+		return "no keychain service (Secret Service) is installed or running"
+	case strings.HasPrefix(name, "Spawn."), name == "TimedOut":
+		return "the keychain service could not be started"
+	case name == "AccessDenied":
+		return "this program may not talk to the keychain service (a sandbox, such as snap or flatpak?)"
+	case turnedAway(e):
+		return "the session bus takes no more connections"
+	}
+	return "the keychain service refuses: " + quoted(e.text)
+}
+
+// itemHint tells how to see and remove an account's item by hand.
+func itemHint(name account.Name) string {
+	which := "service " + service + " username " + name.String()
+	return "look at it in your keychain app or with `secret-tool search --all " + which + "`, and remove it with `secret-tool clear " + which + "`"
+}

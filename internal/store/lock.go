@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+// Locks keeps processes, and the goroutines of one process, from renewing the same account at the same
+// time. Each account has a file of its own in the folder "locks" of the state folder, which is never
+// deleted (a deleted one could be locked by two) and holds nothing. The operating system frees a lock
+// when its holder dies, however that happens.
+//
+// Waits are bounded by the context alone. A deadline that passes is a failure of kind fail.Store, a
+// cancelled context one of kind fail.Interrupted; both wrap the context's error.
+type Locks struct {
+	Dir string // the state folder; it is made when it is not there
+	// Notice is called once for a wait that has lasted a second, from the goroutine that waits. It may
+	// be nil.
+	Notice func(account.Name)
+}
+
+const (
+	noticeAfter = time.Second
+	firstPause  = 2 * time.Millisecond
+	// longestPause is how late a waiter may notice that the lock is free. 200 waiters that look this
+	// often cost a few hundredths of a processor.
+	longestPause = 50 * time.Millisecond
+)
+
+// Acquire waits for the account's lock. The caller must call release, which never fails, may be called
+// more than once, and does not look at the context.
+func (l Locks) Acquire(ctx context.Context, name account.Name) (release func(), err error) {
+	lock, err := l.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.poll(ctx, name, lock.TryLock); err != nil {
+		return nil, err
+	}
+	return releaser(lock), nil
+}
+
+// Try takes the account's lock if nobody has it, and reports whether it did. With Wait it makes a queue
+// in which a crowd goes on together: those who find the lock taken wait for the holder to finish, look
+// whether it has done their work too, and only try again if not.
+func (l Locks) Try(ctx context.Context, name account.Name) (release func(), ok bool, err error) {
+	lock, err := l.open(ctx, name)
+	if err != nil {
+		return nil, false, err
+	}
+	ok, err = lock.TryLock()
+	switch {
+	case err != nil:
+		return nil, false, l.failure(name, err)
+	case !ok:
+		return nil, false, nil
+	}
+	return releaser(lock), true, nil
+}
+
+// Wait returns when nobody has the account's lock, at once where nobody does. All who wait are let go
+// together. It takes no lock: another may have it by the time Wait returns.
+func (l Locks) Wait(ctx context.Context, name account.Name) error {
+	lock, err := l.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := l.poll(ctx, name, lock.TryRLock); err != nil {
+		return err
+	}
+	releaser(lock)()
+	return nil
+}
+
+func (l Locks) open(ctx context.Context, name account.Name) (*flock.Flock, error) {
+	if err := usable(ctx, name); err != nil {
+		return nil, err
+	}
+	folder, err := subfolder(l.Dir, "locks", safefile.EnsureDir)
+	if err != nil {
+		return nil, err
+	}
+	// Some network file systems lock only files that are open for writing.
+	return flock.New(filepath.Join(folder, name.File()+".lock"),
+		flock.SetFlag(os.O_CREATE|os.O_RDWR|safefile.OpenFlags), flock.SetPermissions(0o600)), nil
+}
+
+// poll calls try until it succeeds, at intervals that grow and vary so that waiters do not move in step.
+// The blocking call of the operating system is no choice: it cannot be interrupted.
+func (l Locks) poll(ctx context.Context, name account.Name, try func() (bool, error)) error {
+	start, noticed := time.Now(), l.Notice == nil
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		ok, err := try()
+		if err != nil {
+			return l.failure(name, err)
+		}
+		if ok {
+			return nil
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return notHad(ctx, name, time.Since(start))
+		case <-timer.C:
+		}
+		if !noticed && time.Since(start) >= noticeAfter {
+			noticed = true
+			l.Notice(name)
+		}
+	}
+}
+
+func notHad(ctx context.Context, name account.Name, waited time.Duration) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ended(ctx)
+	}
+	return &fail.Error{
+		Kind: fail.Store,
+		Text: fmt.Sprintf("lock of %s not had within %.0f s: another tokencli is renewing it", name, max(1, waited.Seconds())),
+		Hint: "try again; if it stays so, end the tokencli that hangs: the lock ends with it",
+		Err:  ctx.Err(),
+	}
+}
+
+func (l Locks) failure(name account.Name, err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, fail.Printable(filepath.Join(l.Dir, "locks")), err).
+		WithHint("set TOKENCLI_STATE_DIR to a folder on a local disk that you can write")
+}
+
+func releaser(lock *flock.Flock) func() {
+	// Unlock fails only for a descriptor that is no longer open, and then the lock is gone.
+	return sync.OnceFunc(func() { _ = lock.Unlock() })
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+)
+
+// Memory keeps credentials as long as the process lives: for `demo` and for tests. The zero value is an
+// empty store. It is safe for use by several goroutines.
+type Memory struct {
+	mu      sync.RWMutex
+	records map[account.Name][]byte // stored forms, so that nothing is shared with callers
+}
+
+// Kind returns "memory".
+func (m *Memory) Kind() string { return "memory" }
+
+// Get returns the account's credential, or an error that wraps ErrNotFound.
+func (m *Memory) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
+	if err := usable(ctx, name); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.get(name)
+}
+
+func (m *Memory) get(name account.Name) (*credential.Credential, error) {
+	record, ok := m.records[name]
+	if !ok {
+		return nil, absent(name)
+	}
+	c, err := credential.Decode(name, record)
+	if err != nil {
+		return nil, fail.New(fail.Store, "the record of %s in memory: %w", name, err).
+			WithHint("start tokencli again: what is kept in memory is gone then")
+	}
+	return c, nil
+}
+
+// Put keeps the credential.
+func (m *Memory) Put(ctx context.Context, c *credential.Credential) error {
+	if err := usable(ctx, c.Account); err != nil {
+		return err
+	}
+	record, err := credential.Encode(c)
+	if err != nil {
+		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.records[c.Account]; there {
+		if _, err := m.get(c.Account); err != nil {
+			return err
+		}
+	}
+	if m.records == nil {
+		m.records = make(map[account.Name][]byte)
+	}
+	m.records[c.Account] = record
+	return nil
+}
+
+// Delete forgets the account.
+func (m *Memory) Delete(ctx context.Context, name account.Name) error {
+	if err := usable(ctx, name); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, name)
+	return nil
+}
+
+// List returns the names of the accounts, sorted.
+func (m *Memory) List(ctx context.Context) ([]account.Name, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	names := slices.Collect(maps.Keys(m.records))
+	sortNames(names)
+	return names, nil
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+// Names is the list of accounts, and of nothing else about them, for a store that cannot be listed. Each
+// account is an empty file in the folder "names" of the state folder, so that adding and removing need no
+// lock between processes. Losing the list loses no credential.
+//
+// Failures are of kind fail.Store. It is safe for use by several goroutines and processes at once.
+type Names struct {
+	Dir string // the state folder; it is made when a name is added
+}
+
+// Add puts an account on the list. Adding it again is no failure.
+func (n Names) Add(name account.Name) error {
+	path, err := n.path(name, safefile.EnsureDir)
+	if err != nil {
+		return err
+	}
+	if err := safefile.Create(path, nil); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// Remove takes an account off the list. Removing what is not on it is no failure.
+func (n Names) Remove(name account.Name) error {
+	path, err := n.path(name, safefile.CheckDir)
+	if err != nil {
+		return err
+	}
+	return safefile.Remove(path)
+}
+
+// List returns the accounts on the list, sorted: none where there is no state folder yet. Files that are
+// not named as an account are passed over.
+func (n Names) List() ([]account.Name, error) { return listFolder(n.Dir, "names", "") }
+
+func (n Names) path(name account.Name, check func(string) error) (string, error) {
+	if err := valid(name); err != nil {
+		return "", err
+	}
+	folder, err := subfolder(n.Dir, "names", check)
+	return filepath.Join(folder, name.File()), err
+}
+
+// subfolder returns the path of a folder in the state folder, after check found nothing against either.
+func subfolder(dir, name string, check func(string) error) (string, error) {
+	if err := check(dir); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path, check(path)
+}
+
+// listFolder returns the accounts whose file names, with the suffix, are in a folder of the state folder.
+func listFolder(dir, name, suffix string) ([]account.Name, error) {
+	folder, err := subfolder(dir, name, safefile.CheckDir)
+	if err != nil {
+		return nil, err
+	}
+	files, err := safefile.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var names []account.Name
+	for _, file := range files {
+		if stem, ok := strings.CutSuffix(file, suffix); ok {
+			if name, ok := account.FromFile(stem); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	sortNames(names)
+	return names, nil
+}
+
+// sortNames sorts by provider, then by name, so that a provider's default account comes first.
+func sortNames(names []account.Name) {
+	slices.SortFunc(names, func(a, b account.Name) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Label, b.Label))
+	})
+}
+
+// absent is the error for an account that a store keeps nothing of.
+func absent(name account.Name) error {
+	return &fail.Error{
+		Kind: fail.NotLoggedIn,
+		Text: "not logged in to " + name.String(),
+		Hint: "tokencli login " + name.String(),
+		Err:  ErrNotFound,
+	}
+}
+
+// ended returns the failure for a context that is over: an interruption where it was cancelled, a failure
+// of the store where its time was up. It returns nil while the context lasts.
+func ended(ctx context.Context) error {
+	err := ctx.Err()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return &fail.Error{Kind: fail.Interrupted, Text: "interrupted", Err: err}
+	}
+	return &fail.Error{Kind: fail.Store, Text: "the time for the store was up", Hint: "try again", Err: err}
+}
+
+// usable returns the failure for a context that is over or a name that is none.
+func usable(ctx context.Context, name account.Name) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	return valid(name)
+}
+
+// valid returns the failure for a name that account.Parse does not return: it must not become part of a
+// path.
+func valid(name account.Name) error {
+	parsed, err := account.Parse(name.String())
+	if err == nil && parsed != name {
+		err = fail.New(fail.Usage, "%q is not an account name", fail.Scrub(name.String(), 80))
+	}
+	return err
+}
