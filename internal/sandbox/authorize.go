@@ -1,0 +1,212 @@
+package sandbox
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// outOfBand is the redirect URI that asks for the code to be shown instead of sent.
+const outOfBand = "urn:ietf:wg:oauth:2.0:oob"
+
+// askLife is how long a consent page can be answered.
+const askLife = 10 * time.Minute
+
+// authorizing is an authorize endpoint as data.
+type authorizing struct {
+	client, redirect string   // the names of the two parameters
+	required         []string // beyond those two
+	optional         []string
+	responseType     bool // response_type=code is required
+	redirectOptional bool // may be left out where one is registered
+	outOfBand        bool
+	jsonErrors       bool // refusals are JSON, not a page
+	bounce           bool // refusals go back to a good redirect URI
+	rule             func(*url.URL) *problem
+	scopes           func(asked string) ([]string, *problem) // nil: the provider has none
+	agreed           func(*call, params)                     // after the consent
+}
+
+// ask is a consent page that waits for its answer.
+type ask struct {
+	spec     *authorizing
+	query    params
+	redirect string
+	scopes   []string
+	expires  time.Time
+}
+
+// authorize handles the browser's first request.
+func (c *call) authorize(spec *authorizing) *reply {
+	q, err := c.query()
+	if err != nil {
+		return c.refuseAuthorize(spec, problem{kind: badRequest, text: err.Error()})
+	}
+	if q[spec.client] == "" {
+		return c.refuseAuthorize(spec, problem{kind: badClient, text: "parameter " + spec.client + " is missing"})
+	}
+	if q[spec.client] != c.st.clientID {
+		return c.refuseAuthorize(spec, problem{kind: badClient, text: "no client has this id"})
+	}
+	redirect, p := c.redirectFor(spec, q)
+	if p != nil {
+		return c.refuseAuthorize(spec, *p)
+	}
+	scopes, p := spec.check(q)
+	if p != nil {
+		if !spec.bounce || redirect == outOfBand {
+			return c.refuseAuthorize(spec, *p)
+		}
+		out := c.sendBack(http.StatusFound, redirect, q, url.Values{"error": {p.codeOr()}, "error_description": {p.text}})
+		out.refused = true
+		return out.why(p.text)
+	}
+	a := &ask{spec: spec, query: q, redirect: redirect, scopes: scopes, expires: c.now.Add(askLife)}
+	switch c.srv.cfg.Consent {
+	case ConsentAllow:
+		return c.allow(a, http.StatusFound)
+	case ConsentDeny:
+		return c.deny(a, http.StatusFound)
+	}
+	for id, old := range c.st.asks { // pages that nobody answered
+		if over(c.now, old.expires) {
+			delete(c.st.asks, id)
+		}
+	}
+	id := random(32, alnum)
+	c.st.asks[id] = a
+	return c.srv.pages.ask(c, a, id).why("asking the user for consent")
+}
+
+// redirectFor returns the URI that the browser will be sent to, which has to be a registered one.
+func (c *call) redirectFor(spec *authorizing, q params) (string, *problem) {
+	raw, given := q[spec.redirect]
+	registered := c.st.redirect
+	switch {
+	case !given && spec.redirectOptional && len(registered) > 0:
+		raw = registered[0]
+	case raw == "":
+		return "", bad(badURI, "parameter %s is missing", spec.redirect)
+	case len(registered) > 0 && !slices.Contains(registered, raw):
+		return "", bad(badRedirect, "%s is not exactly a registered one", spec.redirect)
+	}
+	if raw == outOfBand && spec.outOfBand {
+		return raw, nil
+	}
+	u, p := absolute(raw)
+	if p == nil && spec.rule != nil {
+		p = spec.rule(u)
+	}
+	return raw, p
+}
+
+// check judges what is left once the client and the redirect URI are known to be good.
+func (spec *authorizing) check(q params) ([]string, *problem) {
+	known := append([]string{spec.client, spec.redirect, "state"}, spec.required...)
+	known = append(known, spec.optional...)
+	if spec.responseType {
+		known = append(known, "response_type")
+	}
+	if err := q.only(known...); err != nil {
+		return nil, bad(badRequest, "%s", err)
+	}
+	if spec.responseType {
+		if err := q.need("response_type"); err != nil {
+			return nil, bad(badRequest, "%s", err)
+		}
+		if q["response_type"] != "code" {
+			return nil, bad(badResponse, "response_type has to be code")
+		}
+	}
+	if err := q.need(spec.required...); err != nil {
+		return nil, bad(badRequest, "%s", err)
+	}
+	if spec.scopes == nil {
+		return nil, nil
+	}
+	return spec.scopes(q["scope"])
+}
+
+func (c *call) refuseAuthorize(spec *authorizing, p problem) *reply {
+	if spec.jsonErrors {
+		return c.refuse(p)
+	}
+	out := c.srv.pages.refused(c, p).why(p.text)
+	out.refused = true
+	return out
+}
+
+// sendBack redirects with the values and the state. The registered URI stays as it is, byte for byte.
+func (c *call) sendBack(status int, redirect string, q params, v url.Values) *reply {
+	if state, ok := q["state"]; ok && !c.st.noState {
+		v.Set("state", state)
+	}
+	sep := "?"
+	if strings.Contains(redirect, "?") {
+		sep = "&"
+	}
+	return redirectReply(status, redirect+sep+v.Encode())
+}
+
+func (c *call) allow(a *ask, status int) *reply {
+	if a.spec.agreed != nil {
+		a.spec.agreed(c, a.query)
+	}
+	k := &code{
+		value: c.st.newCode(), redirect: a.redirect, scopes: c.st.allowed(a.scopes),
+		expires: after(c.now, c.st.lives.code),
+	}
+	c.st.codes[k.value] = k
+	var out *reply
+	if a.redirect == outOfBand {
+		out = c.srv.pages.code(c, k.value).why("consent given; the code is shown")
+	} else {
+		out = c.sendBack(status, a.redirect, a.query, url.Values{"code": {k.value}}).why("consent given; a code is sent back")
+	}
+	return out.counts(func(s *Stats) { s.Allowed++ })
+}
+
+// deny answers with access_denied (RFC 6749 4.1.2.1). For Moloni ON and Moloni it is unknown how a "no"
+// comes back; the stand-in chooses the same for all.
+func (c *call) deny(a *ask, status int) *reply {
+	var out *reply
+	if a.redirect == outOfBand {
+		out = c.srv.pages.refused(c, problem{kind: kind{"access_denied", http.StatusForbidden}, text: "access was denied"})
+	} else {
+		out = c.sendBack(status, a.redirect, a.query,
+			url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}})
+	}
+	return out.why("consent denied").counts(func(s *Stats) { s.Denied++ })
+}
+
+// consentGiven takes the answer of the consent page. Its id is good once.
+func (c *call) consentGiven() *reply {
+	p, err := c.values("form")
+	if err == nil {
+		err = p.exactly("request", "decision")
+	}
+	if err != nil {
+		return c.refusedPage(problem{kind: badRequest, text: err.Error()})
+	}
+	a := c.st.asks[p["request"]]
+	delete(c.st.asks, p["request"])
+	switch {
+	case a == nil:
+		return c.refusedPage(problem{kind: badRequest, text: "this page was answered before, or never asked"})
+	case over(c.now, a.expires):
+		return c.refusedPage(problem{kind: badRequest, text: "this page was left open too long"})
+	case p["decision"] == "allow":
+		return c.allow(a, http.StatusSeeOther)
+	case p["decision"] == "deny":
+		return c.deny(a, http.StatusSeeOther)
+	}
+	return c.refusedPage(problem{kind: badRequest, text: "the decision is neither allow nor deny"})
+}
+
+func (c *call) refusedPage(p problem) *reply {
+	out := c.srv.pages.refused(c, p).why(p.text)
+	out.refused = true
+	return out
+}

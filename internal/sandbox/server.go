@@ -1,0 +1,380 @@
+// Package sandbox holds strict local stand-ins of the five built-in providers: their authorization
+// pages, token endpoints and a little of their APIs, for trying tokencli out, for `tokencli demo`, and
+// for tests of tokencli and of the user's own code.
+//
+// Its rules: a request that the provider's documentation does not allow is refused, in the provider's
+// own error form, with the reason; nothing but loopback may steer it; everything is kept in memory and
+// nothing it hands out is good anywhere else. Where no source tells what a provider does, a comment says
+// "unknown" and what the stand-in chooses. "Dossier" in comments is providers.md, with its section.
+//
+// Each provider lives under its own name (/mollie/oauth2/tokens), the control for tests under /_sandbox/.
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The values of Config.Consent.
+const (
+	ConsentAsk   = "ask"   // a page with the buttons Allow and Deny
+	ConsentAllow = "allow" // the browser is sent back with a code at once
+	ConsentDeny  = "deny"  // the browser is sent back with access_denied at once
+)
+
+// Config says which providers are played, and how. The zero value is all five as documented, with a
+// consent page. Maps have the provider's name as their key.
+type Config struct {
+	// Providers to play; empty means all five.
+	Providers []string
+
+	// AccessLife, RefreshLife and CodeLife replace the documented lives at every provider played; zero
+	// keeps each provider's own. With an AccessLife, Moneybird's replies carry expires_in.
+	AccessLife, RefreshLife, CodeLife time.Duration
+
+	// Consent is ConsentAsk (also when empty), ConsentAllow or ConsentDeny.
+	Consent string
+
+	// RedirectURIs are the registered ones. For a provider without a list, every URI that keeps the
+	// provider's rule counts as registered.
+	RedirectURIs map[string][]string
+
+	// ClientID and ClientSecret replace the default client of a provider.
+	ClientID, ClientSecret map[string]string
+
+	// Username and Password are the one user that Moloni's password grant knows; empty means the default.
+	Username, Password string
+
+	// GrantScopes caps what a consent gives: of the scopes asked for, only these are granted.
+	GrantScopes map[string][]string
+
+	// Rotate says whether a refresh replaces the refresh token, against the provider's own way. Meant
+	// for Moneybird, where it is not known; the default there is true.
+	Rotate map[string]bool
+
+	// OmitState makes a provider forget the state on the way back, as one report says of Moloni.
+	OmitState map[string]bool
+
+	// ExpiracyFormat is how Moloni ON writes an instant, which no source tells: "rfc3339" (also when
+	// empty), "sql", "epoch", "epoch_ms", "seconds" (the life, not an instant) or "text" (unreadable).
+	ExpiracyFormat string
+
+	// FractionDigits of Monta's instants, 0 to 9; nil means 6, as in its documentation.
+	FractionDigits *int
+
+	// FilesURL is the address (scheme and host) of the other host that Moneybird's downloads are sent
+	// to; it must lead to the same Server. Empty means the other name of loopback: localhost for
+	// 127.0.0.1 and the other way round.
+	FilesURL string
+
+	// Now is the clock, safe for concurrent use; nil means time.Now.
+	Now func() time.Time
+
+	// Event, if set, is called once for every request, in the order in which they were decided, never
+	// twice at a time, and before the answer leaves. It must not send requests to the Server itself.
+	Event func(Event)
+}
+
+// Variable is one setting of the environment.
+type Variable struct{ Name, Value string }
+
+// StaticToken is a credential that the stand-ins accept without any login.
+type StaticToken struct {
+	Provider string
+	Kind     string // what the provider calls it
+	Value    string
+}
+
+// Server plays the providers. It is an http.Handler; all methods are safe for concurrent use.
+type Server struct {
+	cfg      Config
+	now      func() time.Time
+	pages    *pages
+	fraction int
+
+	mu     sync.Mutex // guards everything below, and the stands
+	stands map[string]*stand
+	faults []*Fault
+	files  map[string]time.Time // download keys and their ends
+	seq    int
+	queue  []Event // decided, not yet delivered
+
+	deliver sync.Mutex // held while events are handed out, so that they stay in order
+}
+
+// dialects lists the providers in the order in which they are shown.
+func dialects() []dialect {
+	return []dialect{moloniOn(), moloni(), mollie(), moneybird(), monta()}
+}
+
+// Providers returns the names of the providers that can be played.
+func Providers() []string {
+	var names []string
+	for _, d := range dialects() {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// New returns a Server, or an error that names the setting that makes no sense.
+func New(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, now: cfg.Now, pages: newPages(), fraction: 6}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.cfg.Consent == "" {
+		s.cfg.Consent = ConsentAsk
+	}
+	if s.cfg.Username == "" {
+		s.cfg.Username = "user@sandbox.example.test"
+	}
+	if s.cfg.Password == "" {
+		s.cfg.Password = "sandbox-moloni-password"
+	}
+	if cfg.FractionDigits != nil {
+		s.fraction = *cfg.FractionDigits
+	}
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	s.Reset()
+	return s, nil
+}
+
+func (s *Server) check() error {
+	known := Providers()
+	names := slices.Clone(s.cfg.Providers)
+	names = append(names, keys(s.cfg.RedirectURIs)...)
+	names = append(names, keys(s.cfg.ClientID)...)
+	names = append(names, keys(s.cfg.ClientSecret)...)
+	names = append(names, keys(s.cfg.GrantScopes)...)
+	names = append(names, keys(s.cfg.Rotate)...)
+	names = append(names, keys(s.cfg.OmitState)...)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown provider %q (known: %s)", name, strings.Join(known, ", "))
+		}
+	}
+	if !slices.Contains([]string{ConsentAsk, ConsentAllow, ConsentDeny}, s.cfg.Consent) {
+		return fmt.Errorf("unknown consent %q (known: ask, allow, deny)", s.cfg.Consent)
+	}
+	if s.fraction < 0 || s.fraction > 9 {
+		return fmt.Errorf("fraction digits %d are not between 0 and 9", s.fraction)
+	}
+	if s.cfg.AccessLife < 0 || s.cfg.RefreshLife < 0 || s.cfg.CodeLife < 0 {
+		return errors.New("a life is negative")
+	}
+	if _, ok := expiracyFormats[s.cfg.ExpiracyFormat]; !ok {
+		return fmt.Errorf("unknown expiracy format %q", s.cfg.ExpiracyFormat)
+	}
+	if s.cfg.FilesURL != "" {
+		u, err := url.Parse(s.cfg.FilesURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("files URL %q is no http or https address", s.cfg.FilesURL)
+		}
+	}
+	return nil
+}
+
+func keys[V any](m map[string]V) []string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Reset forgets every token, code, fault and count, and puts the lives back to those of Config.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stands = map[string]*stand{}
+	s.faults = nil
+	s.files = map[string]time.Time{}
+	for _, d := range dialects() {
+		if len(s.cfg.Providers) == 0 || slices.Contains(s.cfg.Providers, d.name) {
+			s.stands[d.name] = newStand(d, s.cfg)
+		}
+	}
+}
+
+// played returns the stands in the order in which they are shown. The lock is held.
+func (s *Server) played() []*stand {
+	var list []*stand
+	for _, name := range Providers() {
+		if st := s.stands[name]; st != nil {
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// Variables returns the environment that points tokencli at the stand-ins served under base.
+func (s *Server) Variables(base string) []Variable {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	base = strings.TrimRight(base, "/")
+	var vars []Variable
+	for _, st := range s.played() {
+		prefix := "TOKENCLI_" + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
+		vars = append(vars,
+			Variable{prefix + "_BASE_URL", base + "/" + st.name},
+			Variable{prefix + "_CLIENT_ID", st.clientID},
+			Variable{prefix + "_CLIENT_SECRET", st.clientSecret})
+		if st.passwordGrant {
+			vars = append(vars,
+				Variable{prefix + "_USERNAME", s.cfg.Username},
+				Variable{prefix + "_PASSWORD", s.cfg.Password})
+		}
+		if st.sampleRedirect != "" {
+			redirect := st.sampleRedirect
+			if list := s.cfg.RedirectURIs[st.name]; len(list) > 0 {
+				redirect = list[0]
+			}
+			vars = append(vars, Variable{prefix + "_REDIRECT_URI", redirect})
+		}
+	}
+	return vars
+}
+
+// StaticTokens returns the credentials that are accepted without a login.
+func (s *Server) StaticTokens() []StaticToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []StaticToken
+	for _, st := range s.played() {
+		for _, t := range st.statics {
+			list = append(list, StaticToken{Provider: st.name, Kind: t.kind, Value: t.value})
+		}
+	}
+	return list
+}
+
+// ServeHTTP answers one request: it is read whole, decided under the lock, told to Config.Event, and
+// only then written, so that whoever holds the answer can also see its event and its count.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := s.read(r)
+	if c.op == opControl {
+		out := s.control(c, r.RemoteAddr)
+		s.mu.Lock()
+		s.note(c, nil, out)
+		s.mu.Unlock()
+		s.tell()
+		out.write(w)
+		return
+	}
+	f := s.pick(c)
+	if f != nil && f.rule().waitFirst && !pause(r.Context(), f.wait()) {
+		s.mu.Lock()
+		s.note(c, f, (&reply{}).why("the client left before the request was handled"))
+		s.mu.Unlock()
+		s.tell()
+		panic(http.ErrAbortHandler)
+	}
+	out := s.decide(c, f)
+	s.tell()
+	if f != nil {
+		switch rule := f.rule(); {
+		case rule.end == endHang:
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		case !rule.waitFirst && !pause(r.Context(), f.wait()):
+			panic(http.ErrAbortHandler)
+		case rule.end == endDrop:
+			panic(http.ErrAbortHandler) // the server closes the connection and sends nothing
+		}
+	}
+	out.write(w)
+}
+
+// decide carries the request out, unless the fault keeps it from that, and lets the fault shape the reply.
+func (s *Server) decide(c *call, f *Fault) *reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now = s.now()
+	var out *reply
+	if f == nil || f.handles() {
+		out = s.handle(c)
+	} else {
+		out = &reply{status: http.StatusOK}
+	}
+	out.set("Date", c.now.UTC().Format(http.TimeFormat))
+	if f != nil {
+		f.shape(c, out)
+	}
+	s.count(c, f, out)
+	s.note(c, f, out)
+	return out
+}
+
+// handle finds the endpoint and asks it. The lock is held.
+func (s *Server) handle(c *call) *reply {
+	switch {
+	case c.op == opFile:
+		return s.download(c)
+	case c.st == nil:
+		return textReply(http.StatusNotFound, "no such provider here").why("the path names no provider that is played")
+	case c.tooLong:
+		return c.refuse(problem{kind: badRequest, text: "the body is longer than 1 MiB", status: http.StatusRequestEntityTooLarge})
+	case c.op == opConsent:
+		return c.consentGiven()
+	case c.route != nil:
+		return c.route.handle(c)
+	case len(c.allowed) > 0:
+		return c.refuse(problem{kind: badMethod, text: "the method " + clean(c.method) + " is not taken here"}).
+			set("Allow", strings.Join(c.allowed, ", "))
+	}
+	return c.refuse(problem{kind: notFound, text: c.st.missing(c)})
+}
+
+// pause waits for d and reports whether the client is still there.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// random returns n characters of the alphabet that nobody can guess.
+func random(n int, alphabet string) string {
+	// Bytes past the last whole multiple of the alphabet would make its first letters likelier.
+	limit := 256 - 256%len(alphabet)
+	out := make([]byte, 0, n)
+	buf := make([]byte, 2*n)
+	for len(out) < n {
+		_, _ = rand.Read(buf) // never fails: crypto/rand ends the program instead
+		for _, b := range buf {
+			if int(b) < limit && len(out) < n {
+				out = append(out, alphabet[int(b)%len(alphabet)])
+			}
+		}
+	}
+	return string(out)
+}
+
+const (
+	hexDigits = "0123456789abcdef"
+	alnum     = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// uuid returns a random UUID (RFC 9562 5.4).
+func uuid() string {
+	h := random(32, hexDigits)
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-" + random(1, "89ab") + h[17:20] + "-" + h[20:]
+}
