@@ -1,0 +1,160 @@
+package session
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/provider"
+)
+
+// Fact is one thing that is known of a provider, in words.
+type Fact struct {
+	Name   string
+	Values []string
+}
+
+// Lint returns what is wrong with a definition file, each as "LINE: TEXT".
+func Lint(path string) ([]provider.Finding, error) { return provider.Lint(path) }
+
+// Facts puts a definition into words, with the settings applied, unknown things included.
+func (s *Session) Facts(name string) ([]Fact, error) {
+	d, err := s.Definition(name)
+	if err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	add := func(name string, values ...string) {
+		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+		if len(values) > 0 {
+			facts = append(facts, Fact{name, values})
+		}
+	}
+	add("provider", d.Title)
+	add("documentation", d.Docs)
+	add("checked", d.Checked)
+	if base := s.Getenv(account.Name{Provider: name}.Var(account.BaseURL)); base != "" {
+		add("base URL", base+" (from the environment)")
+	}
+	add("client", "made at: "+d.Client.Create, "secret: "+d.Client.Secret)
+	add("grants", strings.Join(d.Grants, ", "))
+	if a := d.Authorize; a != nil {
+		add("authorize", a.URL, "parameters: "+names(a.Send), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
+	}
+	for _, r := range []struct {
+		name string
+		*provider.Request
+	}{
+		{"code exchange", d.Token.AuthorizationCode},
+		{"password", d.Token.Password},
+		{"client credentials", d.Token.ClientCredentials},
+		{"refresh", d.Token.Refresh},
+		{"revoke", d.Revoke.Request},
+	} {
+		if r.Request != nil {
+			add(r.name, request(r.Request))
+		}
+	}
+	add("end by hand", d.Revoke.ByHand)
+	add("redirect URI", redirects(d)...)
+	if d.Has("authorization_code") || len(d.Scopes.Default) > 0 {
+		add("scopes", "default: "+either(strings.Join(d.Scopes.Default, " "), "none"), d.Scopes.Note)
+	}
+	add("access token", "life: "+life(d.Lifetimes.Access), presented(d))
+	if d.Token.Refresh != nil {
+		add("refresh token", "life: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
+	}
+	add("static token", either(d.Static.Looks, ""), d.Static.Create)
+	for _, probe := range d.WhoAmI {
+		add("whoami", probe.Method+" "+probe.URL)
+	}
+	add("unknown", d.Unknown...)
+	return facts, nil
+}
+
+func request(r *provider.Request) string {
+	where := map[string]string{"form": "as a form", "json": "as JSON", "query": "in the query"}[r.Encoding]
+	auth := ""
+	if r.ClientAuth == "basic" {
+		auth = ", client by Basic"
+	}
+	return fmt.Sprintf("%s %s %s: %s%s", r.Method, r.URL, where, names(r.Send), auth)
+}
+
+func names(p provider.Params) string {
+	list := make([]string, 0, len(p))
+	for name := range p {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func state(a *provider.Authorize) string {
+	if a.StateOptional {
+		return "sent; may be missing in the reply, must not differ"
+	}
+	return "sent; must come back"
+}
+
+func codeLife(d time.Duration) string {
+	if d == 0 {
+		return "the life of the code is unknown"
+	}
+	return "the code lives " + lasting(d)
+}
+
+// lasting returns a duration in its greatest whole unit.
+func lasting(d time.Duration) string {
+	switch {
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
+func redirects(d *provider.Definition) []string {
+	if d.Authorize == nil {
+		return nil
+	}
+	values := []string{"default: " + either(d.Redirect.Default, "none, it has to be set")}
+	if d.Redirect.HTTPS {
+		values = append(values, "said to be https only")
+	}
+	if d.Redirect.NoLoopback {
+		values = append(values, "addresses of this machine are reported to be refused: the address is pasted")
+	}
+	if d.Redirect.ExactPort {
+		values = append(values, "the port must be the registered one")
+	}
+	if d.Redirect.OutOfBand {
+		values = append(values, "urn:ietf:wg:oauth:2.0:oob shows the code")
+	}
+	return values
+}
+
+func life(d time.Duration) string {
+	if d == 0 {
+		return "as the reply says, else no end"
+	}
+	return lasting(d) + ", or as the reply says"
+}
+
+func presented(d *provider.Definition) string {
+	if d.API.QueryParam != "" {
+		return "presented in the query: " + url.QueryEscape(d.API.QueryParam) + "=TOKEN"
+	}
+	return "presented in the header: Authorization: Bearer TOKEN"
+}
+
+func either(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,106 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+	"tokencli/internal/oauth"
+	"tokencli/internal/store"
+)
+
+// Status is what can be told about an account without a secret.
+type Status struct {
+	Account          account.Name
+	Grant            credential.Grant
+	State            credential.State
+	AccessExpiresAt  time.Time // zero: never, or not known
+	RefreshExpiresAt time.Time
+	Renews           bool // there is a refresh token, or a client that mints
+	Ended            bool // the provider refused the refresh token
+	Scopes           []string
+	Store            string
+}
+
+// Accounts returns the names of the accounts in the store, sorted.
+func (s *Session) Accounts(ctx context.Context) ([]account.Name, error) { return s.Store.List(ctx) }
+
+// Status tells about an account. It asks no provider and renews nothing.
+func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error) {
+	c, err := s.Store.Get(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, s.notLoggedIn(name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	return &Status{
+		Account: name, Grant: c.Grant, State: c.State(now),
+		AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
+		Renews: c.Renewable(now), Ended: !c.Ended.IsZero(),
+		Scopes: c.Scopes, Store: s.Store.Kind(),
+	}, nil
+}
+
+// Static reports whether the token was made by hand, so that there is nothing to renew.
+func (st *Status) Static() bool { return st.Grant == credential.Static }
+
+// Dead reports whether only a person can do something: the login was ended, and it is not one that mints
+// its own tokens.
+func (st *Status) Dead() bool {
+	return st.Grant != credential.ClientCredentials && (st.Ended || !st.Renews)
+}
+
+// EndsWithin reports whether a person, or a renewal, is needed within d.
+func (st *Status) EndsWithin(d time.Duration, now time.Time) bool {
+	limit := now.Add(d)
+	for _, t := range []time.Time{st.AccessExpiresAt, st.RefreshExpiresAt} {
+		if !t.IsZero() && !t.After(limit) {
+			return true
+		}
+	}
+	return false
+}
+
+// NeedsLogin reports whether a person has to log in, now or within d.
+func (st *Status) NeedsLogin(d time.Duration, now time.Time) bool {
+	if st.State == credential.LoginNeeded || st.Ended && st.Grant != credential.ClientCredentials {
+		return true
+	}
+	if d <= 0 || st.Grant == credential.ClientCredentials {
+		return false
+	}
+	limit := now.Add(d)
+	if st.Renews {
+		return !st.RefreshExpiresAt.IsZero() && !st.RefreshExpiresAt.After(limit)
+	}
+	return !st.AccessExpiresAt.IsZero() && !st.AccessExpiresAt.After(limit)
+}
+
+// WhoAmI asks the provider whose token it is.
+func (s *Session) WhoAmI(ctx context.Context, name account.Name, minTTL time.Duration) ([]oauth.Detail, error) {
+	client, err := s.client(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Token(ctx, name, minTTL)
+	if c == nil {
+		return nil, err
+	}
+	if err != nil {
+		s.tell("warning: %v", err)
+	}
+	if err := checkOrigin(c, client.Definition); err != nil {
+		return nil, err
+	}
+	details, err := client.WhoAmI(ctx, c.AccessToken.Reveal())
+	var e *oauth.Error
+	if errors.As(err, &e) && e.Fail.Kind == fail.LoginNeeded && e.Fail.Hint == "" {
+		e.Fail.Hint = "tokencli refresh " + name.String() + ", or tokencli login " + name.String()
+	}
+	return details, err
+}
