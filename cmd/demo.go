@@ -1,0 +1,215 @@
+package cmd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/sandbox"
+	"tokencli/internal/session"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole life of a token, without an account",
+		Long: `Walks every built-in provider through login, token, API call, renewal and revocation against the sandbox,
+and shows what goes over the wire, secrets masked. It needs no account, no keychain, no browser and no
+network, and leaves nothing behind.`,
+		Example: "  tokencli demo",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
+	}
+}
+
+// demo is one run of the demonstration.
+type demo struct {
+	*app
+	session *session.Session
+	err     error
+}
+
+func (a *app) demo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	d := &demo{app: a}
+	server, err := sandbox.New(sandbox.Config{
+		Consent: sandbox.ConsentAllow,
+		Event:   func(e sandbox.Event) { d.line("      " + describeEvent(e)) },
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := server.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return fail.New(fail.Unforeseen, "the sandbox cannot listen on this machine: %w", err)
+	}
+	defer listener.Close()
+	environment := make(map[string]string)
+	for _, v := range server.Variables(listener.URL) {
+		environment[v.Name] = v.Value
+	}
+	// The real settings have no say here: a demonstration must not touch a real login.
+	d.session, err = session.Open(session.Options{
+		Store:     "memory",
+		Getenv:    func(name string) string { return environment[name] },
+		Tell:      func(text string) { d.line("      " + oneLine(text)) },
+		UserAgent: "tokencli/" + a.versionName(),
+	})
+	if err != nil {
+		return err
+	}
+	started := a.now()
+	for _, name := range sandbox.Providers() {
+		if err := d.walk(ctx, account.Name{Provider: name}); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	d.line("")
+	d.line(fmt.Sprintf("Five providers, five dialects, one tool (%.1f s). Nothing was left behind.", a.now().Sub(started).Seconds()))
+	d.line("Next: tokencli provider list, tokencli sandbox, tokencli login PROVIDER")
+	return d.err
+}
+
+// line prints at once: a demonstration is watched.
+func (d *demo) line(text string) {
+	if err := d.print(text + "\n"); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *demo) step(text string) { d.line("  $ " + text) }
+
+// walk shows the life of one account.
+func (d *demo) walk(ctx context.Context, name account.Name) error {
+	definition, err := d.session.Definition(name.Provider)
+	if err != nil {
+		return err
+	}
+	d.line("")
+	d.line(definition.Title)
+	login, err := d.login(ctx, definition.Grants[0], definition.Redirect.Default)
+	if err != nil {
+		return err
+	}
+	d.step("tokencli login " + name.String())
+	if _, err := d.session.Login(ctx, name, login); err != nil {
+		return err
+	}
+	c, err := d.session.Token(ctx, name, time.Minute)
+	if err != nil {
+		return err
+	}
+	d.step("tokencli token " + name.String())
+	d.line(fmt.Sprintf("      %s, valid: %s", masked(c.AccessToken), relative(c.AccessExpiresAt, d.now())))
+	d.step("tokencli whoami " + name.String())
+	details, err := d.session.WhoAmI(ctx, name, time.Minute)
+	if err != nil {
+		return err
+	}
+	for _, detail := range details {
+		d.line(fmt.Sprintf("      %s: %s", detail.Name, strings.Join(detail.Values, ", ")))
+	}
+	d.step("tokencli refresh " + name.String())
+	renewed, err := d.session.Refresh(ctx, name)
+	if err != nil {
+		return err
+	}
+	replaced := "kept"
+	if renewed.RefreshToken != c.RefreshToken {
+		replaced = "replaced"
+	}
+	d.line(fmt.Sprintf("      %s, refresh token %s", masked(renewed.AccessToken), replaced))
+	d.step("tokencli revoke " + name.String())
+	return d.session.Revoke(ctx, name, false)
+}
+
+// login makes a login in which this process plays the browser and the person.
+func (d *demo) login(ctx context.Context, grant, redirectURI string) (session.Login, error) {
+	l := session.Login{Timeout: 30 * time.Second}
+	if grant != session.GrantCode {
+		return l, nil
+	}
+	if redirectURI != "" {
+		// A free port, because the usual one may be in use. It is closed again before it is needed,
+		// which is good enough for a demonstration.
+		port, err := freePort(ctx)
+		if err != nil {
+			return l, err
+		}
+		u, err := url.Parse(redirectURI)
+		if err != nil {
+			return l, err
+		}
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+		l.RedirectURI = u.String()
+	}
+	person, stdin := io.Pipe()
+	l.Receive.Stdin = person
+	l.Receive.OpenTerminal = func() (io.ReadCloser, error) { return nil, errors.New("nobody is there") }
+	l.Receive.Open = func(ctx context.Context, address string) error {
+		landed, err := browse(ctx, address)
+		if err == nil && landed != "" {
+			d.line("      the browser lands elsewhere; the address is pasted")
+			_, err = io.WriteString(stdin, landed+"\n")
+		}
+		return err
+	}
+	return l, nil
+}
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fail.New(fail.Unforeseen, "no port is free on this machine: %w", err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
+// browse follows an address the way a browser does, as long as that stays on this machine; else it
+// returns the address on which a browser would land.
+func browse(ctx context.Context, address string) (landed string, err error) {
+	var elsewhere string
+	client := &http.Client{
+		Transport: &http.Transport{
+			// The certificate of the callback was made a moment ago, for this login alone.
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above; only this machine is dialled
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+			if host := req.URL.Hostname(); host != "127.0.0.1" && host != "localhost" {
+				elsewhere = req.URL.String()
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", errors.New("the browser of the demonstration got no answer")
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return elsewhere, errors.Join(err, resp.Body.Close())
+}
+
+// masked shows enough of a token to tell two apart.
+func masked(s session.Secret) string {
+	text := s.Reveal()
+	return text[:min(4, len(text))] + "…"
+}

@@ -1,0 +1,243 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"tokencli/internal/account"
+	"tokencli/internal/doctor"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+type doctorOptions struct {
+	names   []account.Name
+	asJSON  bool
+	bundle  string
+	offline bool
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var o doctorOptions
+	c := &cobra.Command{
+		Use:   "doctor [ACCOUNT...]",
+		Short: "Find what is wrong and say how to mend it",
+		Long: `Looks at the configuration, the definitions, the environment, the state folder, the store, every account
+(or those that are named) with its client, redirect URI and port, the browser, the proxy, the certificates,
+the way to each provider in use, and the clock. Each finding is ok, a warning or a problem, the last two
+with what to do. It takes 15 seconds at most.
+
+Nothing is changed or renewed. A store is tried with a record of its own, which is deleted at once. A
+provider gets one request for its front page, with nothing in it that belongs to you.
+
+The exit code is 0 where there is no problem, else that of the first one: 2 for whatever is set wrong on
+this machine (settings, variables, port, certificates, clock), 3 and 4 for an account, 6 for the network,
+7 for the store or the state folder. "tokencli help exit-codes" lists them.`,
+		Example: `  tokencli doctor
+  tokencli doctor --json
+  tokencli doctor --offline --bundle report.txt`,
+		ValidArgsFunction: a.completeAccounts,
+		Args: func(_ *cobra.Command, args []string) (err error) {
+			o.names, err = parseAccounts(args)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), o) },
+	}
+	f := c.Flags()
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	f.StringVar(&o.bundle, "bundle", "", "also write a report to this new file, without secrets and names, for an issue")
+	f.BoolVar(&o.offline, "offline", false, "ask no provider: leave out reachability and the clock")
+	return c
+}
+
+type findingJSON struct {
+	Check   string `json:"check"`
+	Account string `json:"account,omitempty"`
+	State   string `json:"state"`
+	Text    string `json:"text"`
+	Mend    string `json:"mend"`
+}
+
+func (a *app) doctor(ctx context.Context, o doctorOptions) error {
+	if o.bundle != "" {
+		// Said before anything is looked at.
+		if _, err := os.Lstat(o.bundle); err == nil {
+			return usage("%s is there already", fail.Printable(o.bundle)).WithHint("name a new file for the report")
+		}
+	}
+	report, err := doctor.Examine(ctx, a.patient(o))
+	if err != nil {
+		return err
+	}
+	if err := a.printFindings(report, o.asJSON); err != nil {
+		return err
+	}
+	if o.bundle != "" {
+		if err := safefile.Create(o.bundle, []byte(report.Bundle())); err != nil {
+			return fail.New(fail.Usage, "%w", err).WithHint("name a new file in a folder that you can write")
+		}
+		a.say("the report is in " + o.bundle + "; read it before you publish it")
+	}
+	kind, bad := report.Kind()
+	warnings := count(report.Count(doctor.Warning), "warning")
+	if !bad {
+		a.say("no problem, " + warnings)
+		return nil
+	}
+	a.say(count(report.Count(doctor.Problem), "problem") + ", " + warnings)
+	return exitCode(kind)
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// patient puts together what is to be examined. What cannot be read of the settings is a finding itself
+// and keeps nothing else from being looked at.
+func (a *app) patient(o doctorOptions) *doctor.Patient {
+	p := &doctor.Patient{
+		Version: a.versionName(), Environ: os.Environ(), Getenv: a.getenv, Now: a.now,
+		Accounts: o.names, Offline: o.offline,
+	}
+	p.Home, _ = os.UserHomeDir()
+	if u, err := user.Current(); err == nil {
+		// On Windows it follows the name of the machine.
+		p.User = u.Username[strings.LastIndexByte(u.Username, '\\')+1:]
+	}
+	set, err := a.settings()
+	file := &configFile{}
+	if err != nil {
+		finding := doctor.Failed("config", err)
+		finding.Text = unquoted(finding.Text)
+		p.Config = []doctor.Finding{finding}
+		set, file = a.settingsDespite()
+	} else if file, err = readConfig(set.ConfigFile); err != nil {
+		file = &configFile{}
+	}
+	p.Session = a.sessionOptions(set)
+	p.StoreFrom = "default"
+	switch {
+	case a.getenv("TOKENCLI_STORE") != "":
+		p.StoreFrom = "TOKENCLI_STORE"
+	case file.Store != "":
+		p.StoreFrom = "config.yaml"
+	}
+	p.Configured = slices.Collect(maps.Keys(set.accounts))
+	slices.SortFunc(p.Configured, func(a, b account.Name) int { return strings.Compare(a.String(), b.String()) })
+	if p.Config == nil {
+		p.Config = []doctor.Finding{{Check: "config", State: doctor.OK, Text: describeConfig(set)}}
+	}
+	return p
+}
+
+func describeConfig(set *settings) string {
+	if set.ConfigFile == "" {
+		return "there is no home folder, so there is no config.yaml"
+	}
+	if _, err := os.Stat(set.ConfigFile); errors.Is(err, fs.ErrNotExist) {
+		return fail.Printable(set.ConfigFile) + " is not there, and need not be"
+	}
+	return fail.Printable(set.ConfigFile) + ": " + count(len(set.accounts), "account")
+}
+
+// settingsDespite reads what can be read of settings that are wrong somewhere. The store is empty where
+// nothing says which it is.
+func (a *app) settingsDespite() (*settings, *configFile) {
+	s := &settings{StateDir: stateDir(a.getenv)}
+	file := &configFile{}
+	readable := true
+	if dir := configDir(a.getenv); dir != "" {
+		s.ConfigFile = filepath.Join(dir, "config.yaml")
+		s.DefinitionDir = filepath.Join(dir, "providers")
+		text, err := safefile.Read(s.ConfigFile, maxConfig, safefile.Config)
+		if err == nil {
+			err = yaml.Unmarshal(text, file) // unknown keys are passed over here
+		}
+		readable = err == nil || errors.Is(err, fs.ErrNotExist)
+	}
+	s.Store = first(a.getenv("TOKENCLI_STORE"), file.Store)
+	if s.Store == "" && readable {
+		s.Store = "keychain"
+	}
+	if !slices.Contains(stores, s.Store) {
+		s.Store = ""
+	}
+	s.accounts, _ = accountsOf(file, s.ConfigFile)
+	return s, file
+}
+
+// quotedValue is how the YAML reader quotes what stands in the file: that may be a secret which does not
+// belong there.
+var quotedValue = regexp.MustCompile("`[^`]*`")
+
+func unquoted(text string) string { return quotedValue.ReplaceAllString(text, "a value") }
+
+func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
+	if asJSON {
+		answers := make([]findingJSON, 0, len(report.Findings))
+		for _, f := range report.Findings {
+			answers = append(answers, findingJSON{f.Check, f.Account, string(f.State), f.Text, f.Mend})
+		}
+		return a.printJSON(answers)
+	}
+	to := a.screen()
+	var out strings.Builder
+	for _, f := range report.Findings {
+		subject := f.Check
+		if f.Account != "" {
+			subject += " " + f.Account
+		}
+		out.WriteString(to.paint(severity(f.State), fmt.Sprintf("%-8s", f.State)))
+		a.hang(&out, to, subject+": "+f.Text)
+		if f.Mend != "" {
+			out.WriteString(strings.Repeat(" ", 8))
+			a.hang(&out, to, "mend: "+f.Mend)
+		}
+	}
+	return a.print(out.String())
+}
+
+// hang writes a text behind the column of states. On a terminal it is broken into lines; elsewhere a
+// finding is one line, for grep.
+func (a *app) hang(out *strings.Builder, to screen, text string) {
+	const column = 9
+	lines := []string{text}
+	if to.terminal && utf8.RuneCountInString(text) > to.width-column {
+		lines = wrap(text, to.width-column)
+	}
+	for i, line := range lines {
+		if i > 0 {
+			out.WriteString(strings.Repeat(" ", column-1))
+		}
+		out.WriteString(" " + line + "\n")
+	}
+}
+
+func severity(s doctor.State) colour {
+	switch s {
+	case doctor.OK:
+		return green
+	case doctor.Warning:
+		return yellow
+	}
+	return red
+}

@@ -1,0 +1,11 @@
+//go:build unix
+
+package cmd
+
+import "syscall"
+
+// become puts the command in the place of this process, so that signals, the terminal and the exit code
+// are its own. It returns only where that fails.
+func (a *app) become(path string, command, environ []string) error {
+	return cannotStart(command[0], syscall.Exec(path, command, environ))
+}

@@ -1,0 +1,564 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/safefile"
+)
+
+func (a *app) keepaliveCommand() *cobra.Command {
+	return group("keepalive", "Renew logins in the background, before they end",
+		`Some logins die when nobody uses them: Moloni's refresh tokens after 14 idle days, and then a person has
+to log in again. keepalive lets the system's own scheduler run
+
+  tokencli refresh --all --within 3d
+
+twice a day: a systemd user timer on Linux, a launchd agent on macOS, a scheduled task on Windows. What was
+missed while the machine was off is made up for.`,
+		`  tokencli keepalive install --print
+  tokencli keepalive status`,
+		a.keepaliveInstallCommand(), a.keepaliveStatusCommand(), a.keepaliveRemoveCommand())
+}
+
+type keepaliveOptions struct {
+	within, every time.Duration
+	print, yes    bool
+	asJSON        bool
+}
+
+func (a *app) keepaliveInstallCommand() *cobra.Command {
+	var o keepaliveOptions
+	within, every := duration(72*time.Hour), duration(12*time.Hour)
+	c := &cobra.Command{
+		Use:   "install",
+		Short: "Let the system's scheduler renew logins",
+		Long: `Shows the files that the system's scheduler needs and, after a yes, writes them and switches the job on.
+A second install replaces the first. The files hold the settings that decide which store is used, and never
+a secret: a file store needs TOKENCLI_FILE_KEY as the path of a key file.
+
+The job runs as you. A keychain that is locked when its time comes is left alone until the next time. For a
+file store on a server, let the timer run while you are not logged in: loginctl enable-linger.`,
+		Example: `  tokencli keepalive install --print
+  tokencli keepalive install --within 5d --every 6h --print`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.within, o.every = time.Duration(within), time.Duration(every)
+			return a.keepaliveInstall(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.Var(&within, "within", "renew logins whose access or refresh token ends within this (default 3d)")
+	f.Var(&every, "every", "how often: whole hours that divide a day (default 12h)")
+	f.BoolVar(&o.print, "print", false, "print the files and write nothing")
+	f.BoolVar(&o.yes, "yes", false, "write the files without asking")
+	f.Lookup("within").DefValue, f.Lookup("every").DefValue = "", "" // the text says it in days
+	return c
+}
+
+func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
+	j, notes, err := a.job(runtime.GOOS, o)
+	if err != nil {
+		return err
+	}
+	units := j.units()
+	text := show(units)
+	if o.print {
+		if len(units) == 1 {
+			fmt.Fprintf(a.stderr, "# %s\n", units[0].path)
+			text = units[0].text
+		}
+		for _, note := range notes {
+			a.say(note)
+		}
+		return a.print(text)
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(a.stderr, fail.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")))
+	}
+	for _, note := range notes {
+		a.say(note)
+	}
+	if !o.yes {
+		if err := a.agree(ctx, "write and start this? (yes or no)"); err != nil {
+			return err
+		}
+	}
+	for _, u := range units {
+		if err := os.MkdirAll(filepath.Dir(u.path), 0o755); err != nil {
+			return fail.New(fail.Unforeseen, "%s cannot be made: %w", filepath.Dir(u.path), err)
+		}
+		if err := safefile.WriteAtomic(u.path, u.bytes()); err != nil {
+			return fail.New(fail.Unforeseen, "%w", err).WithHint("`tokencli keepalive install --print` prints the files")
+		}
+	}
+	started, err := a.scheduler(ctx, j).start(units)
+	if err != nil {
+		return err
+	}
+	if started {
+		a.say("logins are renewed every " + strings.TrimSuffix(j.every.String(), "0m0s") + " from now on; `tokencli keepalive status` tells when next")
+	}
+	return nil
+}
+
+// show is the files one after the other, each under its path.
+func show(units []unit) string {
+	var b strings.Builder
+	for i, u := range units {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "# %s\n%s", u.path, u.text)
+	}
+	return b.String()
+}
+
+// agree asks for a yes on the terminal.
+func (a *app) agree(ctx context.Context, question string) error {
+	ask := a.asker(ctx)
+	if ask == nil {
+		return usage("nobody can be asked here, and nothing was written").WithHint("look at `tokencli keepalive install --print`, then add --yes")
+	}
+	answer, err := ask.Ask(question)
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return usage("not agreed to; nothing was written")
+	}
+	return nil
+}
+
+// job puts the job together and refuses one that could not do its work. The notes say what the files do
+// not hold.
+func (a *app) job(goos string, o keepaliveOptions) (*job, []string, error) {
+	hours := o.every / time.Hour
+	if o.every%time.Hour != 0 || hours < 1 || hours > 24 || 24%hours != 0 {
+		return nil, nil, usage("--every must be whole hours that divide a day").WithHint("1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h")
+	}
+	if o.within < 2*o.every {
+		return nil, nil, usage("--within must be twice --every or more, or one turn that fails loses a login").
+			WithHint("such as --within 3d --every 12h")
+	}
+	if !slices.Contains([]string{"linux", "darwin", "windows"}, goos) {
+		return nil, nil, usage("no scheduler of this system is known").
+			WithHint("run this from cron: tokencli refresh --all --within %s", hoursAndDays(o.within))
+	}
+	set, err := a.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	binary, err := ownPath()
+	if err != nil {
+		return nil, nil, err
+	}
+	if goos == "linux" && (strings.ContainsAny(binary, `"'\`) || fail.Printable(binary) != binary) {
+		return nil, nil, usage("systemd runs no program whose path holds a quote or a backslash: %s", fail.Printable(binary)).
+			WithHint("put tokencli into another folder, such as ~/.local/bin")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, nil, usage("no home folder is known, so there is no place for the files").WithHint("set HOME")
+	}
+	j := &job{
+		goos: goos, binary: binary, every: o.every, home: home, stateDir: set.StateDir,
+		args:       []string{"refresh", "--all", "--within", hoursAndDays(o.within)},
+		configHome: filepath.Join(home, ".config"),
+	}
+	if dir := a.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		j.configHome = dir
+	}
+	if j.environment, err = a.jobStore(set); err != nil {
+		return nil, nil, err
+	}
+	network, notes := a.jobNetwork()
+	j.environment = append(j.environment, network...)
+	return j, notes, nil
+}
+
+// jobStore returns the settings that decide where the logins are, and refuses where the job could not
+// open them without a secret in its files.
+func (a *app) jobStore(set *settings) ([]setting, error) {
+	var environment []setting
+	add := func(name, value string) {
+		if value != "" {
+			environment = append(environment, setting{name, value})
+		}
+	}
+	add("TOKENCLI_STORE", a.getenv("TOKENCLI_STORE"))
+	if a.getenv("TOKENCLI_STATE_DIR") != "" {
+		add("TOKENCLI_STATE_DIR", set.StateDir)
+	}
+	if a.getenv("TOKENCLI_CONFIG_DIR") != "" {
+		add("TOKENCLI_CONFIG_DIR", filepath.Dir(set.ConfigFile))
+	}
+	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME"} {
+		if dir := a.getenv(name); filepath.IsAbs(dir) {
+			add(name, dir)
+		}
+	}
+	switch set.Store {
+	case "env":
+		return nil, usage("the env store keeps nothing, so there is nothing to keep alive").
+			WithHint("choose another store: TOKENCLI_STORE=keychain or TOKENCLI_STORE=file")
+	case "file":
+		key := strings.TrimSpace(a.getenv(account.FileKey))
+		const hint = "make a key file (`age-keygen -o FILE`, mode 0600) and set " + account.FileKey + " to its path"
+		switch {
+		case key == "" && a.getenv(account.FilePassphrase) != "":
+			return nil, usage("a passphrase cannot be given to a job without writing it down").WithHint(hint)
+		case key == "":
+			return nil, usage("the file store has no key: %s is not set", account.FileKey).WithHint(hint)
+		}
+		if info, err := os.Stat(key); err != nil || !info.Mode().IsRegular() {
+			// It may be a key, so it is not quoted.
+			return nil, usage("%s is not the path of a file, and a key itself is not written into a job", account.FileKey).WithHint(hint)
+		}
+		add(account.FileKey, absolute(key))
+	}
+	return environment, nil
+}
+
+// jobNetwork returns the settings of the way to the providers. What holds a password is left out.
+func (a *app) jobNetwork() (environment []setting, notes []string) {
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(strings.ToUpper(name), "TOKENCLI_") && strings.HasSuffix(strings.ToUpper(name), "_"+account.BaseURL) && value != "" {
+			environment = append(environment, setting{name, value})
+		}
+	}
+	slices.SortFunc(environment, func(a, b setting) int { return strings.Compare(a.name, b.name) })
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
+		value := a.getenv(name)
+		if value == "" || slices.ContainsFunc(environment, func(v setting) bool { return strings.EqualFold(v.name, name) }) {
+			continue
+		}
+		if strings.Contains(value, "@") {
+			notes = append(notes, "warning: "+name+" holds a user name or password and is left out of the job; where the job needs it, give it to the session by other means")
+			continue
+		}
+		environment = append(environment, setting{name, value})
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value := a.getenv(name); value != "" {
+			environment = append(environment, setting{name, value})
+		}
+	}
+	return environment, notes
+}
+
+// ownPath returns the path by which this program is found, which outlasts an update: a package manager
+// replaces the file behind a link, and the link stays.
+func ownPath() (string, error) {
+	file, err := os.Executable()
+	if err != nil {
+		return "", fail.New(fail.Unforeseen, "the path of this program is not known: %w", err)
+	}
+	if strings.Contains(file, string(filepath.Separator)+"go-build") {
+		return "", usage("this program was built for one run only, by `go run`").WithHint("install it first: `go install .`")
+	}
+	named, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return file, nil
+	}
+	if named, err = filepath.Abs(named); err == nil && sameFile(named, file) {
+		return named, nil
+	}
+	return file, nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// hoursAndDays writes a duration as a person does.
+func hoursAndDays(d time.Duration) string {
+	switch {
+	case d%(24*time.Hour) == 0:
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+	case d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	}
+	return d.String()
+}
+
+func (a *app) keepaliveStatusCommand() *cobra.Command {
+	var o keepaliveOptions
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Tell whether logins are renewed, and when next",
+		Long: `Tells whether the job is installed, and what the system's scheduler says of it. The exit code is 0 either
+way.`,
+		Example: `  tokencli keepalive status
+  tokencli keepalive status --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.keepaliveStatus(cmd.Context(), o) },
+	}
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
+	return c
+}
+
+type keepaliveJSON struct {
+	Installed bool     `json:"installed"`
+	Files     []string `json:"files"`
+	Active    *bool    `json:"active"` // null where the scheduler cannot be asked
+	Next      string   `json:"next"`
+	Last      string   `json:"last"`
+}
+
+func (a *app) keepaliveStatus(ctx context.Context, o keepaliveOptions) error {
+	j, err := a.placedJob()
+	if err != nil {
+		return err
+	}
+	answer := keepaliveJSON{Files: []string{}}
+	units := j.units()
+	for _, u := range units {
+		if _, err := os.Lstat(u.path); err == nil {
+			answer.Files = append(answer.Files, u.path)
+		}
+	}
+	answer.Installed = len(answer.Files) == len(units)
+	if answer.Installed {
+		answer.Active, answer.Next, answer.Last = a.scheduler(ctx, j).ask()
+	}
+	if o.asJSON {
+		return a.printJSON(answer)
+	}
+	if !answer.Installed {
+		text := "not installed"
+		if len(answer.Files) > 0 {
+			text = "half installed: a file is missing"
+		}
+		a.say("hint: tokencli keepalive install")
+		return a.print(text + "\n")
+	}
+	rows := [][]string{{"installed", strings.Join(answer.Files, ", ")}}
+	switch {
+	case answer.Active == nil:
+		rows = append(rows, []string{"active", "not known: " + a.scheduler(ctx, j).name() + " cannot be asked here"})
+	case *answer.Active:
+		rows = append(rows, []string{"active", "yes"})
+	default:
+		rows = append(rows, []string{"active", "no; `tokencli keepalive install` switches it on"})
+	}
+	for _, row := range [][]string{{"next", answer.Next}, {"last", answer.Last}} {
+		if row[1] != "" {
+			rows = append(rows, row)
+		}
+	}
+	return a.print(table(rows))
+}
+
+func (a *app) keepaliveRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "remove",
+		Short:   "Stop renewing logins in the background",
+		Long:    `Switches the job off and removes its files. No login is touched. Removing what is not there is no failure.`,
+		Example: `  tokencli keepalive remove`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			j, err := a.placedJob()
+			if err != nil {
+				return err
+			}
+			return a.keepaliveRemove(cmd.Context(), j)
+		},
+	}
+}
+
+func (a *app) keepaliveRemove(ctx context.Context, j *job) error {
+	units := j.units()
+	there := slices.ContainsFunc(units, func(u unit) bool { _, err := os.Lstat(u.path); return err == nil })
+	if !there {
+		a.say("nothing is installed")
+		return nil
+	}
+	scheduler := a.scheduler(ctx, j)
+	scheduler.stop(units)
+	for _, u := range units {
+		if err := safefile.Remove(u.path); err != nil {
+			return fail.New(fail.Unforeseen, "%w", err)
+		}
+	}
+	scheduler.forget()
+	a.say("logins are no longer renewed in the background")
+	return nil
+}
+
+// placedJob is a job of which only the places of its files matter.
+func (a *app) placedJob() (*job, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, usage("no home folder is known").WithHint("set HOME")
+	}
+	j := &job{goos: runtime.GOOS, every: 12 * time.Hour, home: home, stateDir: stateDir(a.getenv), configHome: filepath.Join(home, ".config")}
+	if dir := a.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		j.configHome = dir
+	}
+	return j, nil
+}
+
+// scheduler runs the commands of the system's scheduler.
+type scheduler struct {
+	*app
+	ctx context.Context
+	job *job
+}
+
+func (a *app) scheduler(ctx context.Context, j *job) scheduler { return scheduler{a, ctx, j} }
+
+func (s scheduler) name() string {
+	switch s.job.goos {
+	case "darwin":
+		return "launchd"
+	case "windows":
+		return "the Task Scheduler"
+	}
+	return "systemd"
+}
+
+// run runs a command without the secrets of the environment and returns what it printed.
+func (s scheduler) run(argv ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = account.Environ(os.Environ())
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	if err != nil && said.Len() > 0 {
+		// What was done comes first, why it was not done last.
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		err = errors.New(strings.TrimRight(fail.Scrub(lines[len(lines)-1], 200), ". "))
+	}
+	return out.String(), err
+}
+
+func domain() string { return "gui/" + strconv.Itoa(os.Getuid()) }
+
+const keepaliveTimer = keepaliveName + ".timer"
+
+// start switches the job on. It reports false, and says what to do, where the scheduler does not run for
+// this user: the files are right all the same.
+func (s scheduler) start(units []unit) (bool, error) {
+	last := units[len(units)-1].path
+	var commands [][]string
+	switch s.job.goos {
+	case "darwin":
+		_, _ = s.run("launchctl", "bootout", domain()+"/"+keepaliveName) // of an older install, if any
+		commands = [][]string{{"launchctl", "bootstrap", domain(), last}}
+	case "windows":
+		commands = [][]string{{"schtasks", "/Create", "/F", "/TN", keepaliveName, "/XML", last}}
+	default:
+		if _, err := s.run("systemctl", "--user", "daemon-reload"); err != nil {
+			if s.ctx.Err() != nil {
+				return false, fail.New(fail.Interrupted, "interrupted; the files are written")
+			}
+			s.say("the files are written; systemd does not run for this user here, so nothing is switched on")
+			fmt.Fprintf(s.stderr, "hint: in a login session run `systemctl --user enable --now %s`\n", keepaliveTimer)
+			return false, nil
+		}
+		commands = [][]string{{"systemctl", "--user", "enable", "--now", keepaliveTimer}, {"systemctl", "--user", "restart", keepaliveTimer}}
+	}
+	for _, argv := range commands {
+		if _, err := s.run(argv...); err != nil {
+			if s.ctx.Err() != nil {
+				return false, fail.New(fail.Interrupted, "interrupted; the files are written")
+			}
+			return false, fail.New(fail.Unforeseen, "the files are written, but %s did not take them: %w", s.name(), err).
+				WithHint("run it by hand: %s", strings.Join(argv, " "))
+		}
+	}
+	return true, nil
+}
+
+// stop switches the job off, as far as the scheduler runs.
+func (s scheduler) stop(units []unit) {
+	var argv []string
+	switch s.job.goos {
+	case "darwin":
+		argv = []string{"launchctl", "bootout", domain() + "/" + keepaliveName}
+	case "windows":
+		argv = []string{"schtasks", "/Delete", "/F", "/TN", keepaliveName}
+	default:
+		argv = []string{"systemctl", "--user", "disable", "--now", keepaliveTimer}
+	}
+	if _, err := s.run(argv...); err != nil && s.name() == "systemd" {
+		// What `systemctl enable` made has to go all the same.
+		link := filepath.Join(filepath.Dir(units[0].path), "timers.target.wants", keepaliveTimer)
+		if info, err := os.Lstat(link); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			_ = os.Remove(link)
+		}
+	}
+}
+
+// forget lets systemd notice that the files are gone.
+func (s scheduler) forget() {
+	if s.name() == "systemd" {
+		_, _ = s.run("systemctl", "--user", "daemon-reload")
+	}
+}
+
+// ask returns what the scheduler says: whether the job is on (nil: it cannot be asked), when it runs
+// next and when it ran last.
+func (s scheduler) ask() (active *bool, next, last string) {
+	yes, no := true, false
+	switch s.job.goos {
+	case "darwin":
+		if _, err := s.run("launchctl", "print", domain()); err != nil {
+			return nil, "", ""
+		}
+		if _, err := s.run("launchctl", "print", domain()+"/"+keepaliveName); err != nil {
+			return &no, "", ""
+		}
+		return &yes, "", ""
+	case "windows":
+		if _, err := s.run("schtasks", "/Query", "/TN", keepaliveName); err != nil {
+			return &no, "", ""
+		}
+		return &yes, "", ""
+	}
+	timer, err := s.properties(keepaliveTimer, "ActiveState", "NextElapseUSecRealtime")
+	if err != nil {
+		return nil, "", ""
+	}
+	active = &no
+	if timer["ActiveState"] == "active" {
+		active = &yes
+	}
+	// The timer's own memory of its last turn is also set when it is switched on; the service has run.
+	if service, err := s.properties(keepaliveName+".service", "ExecMainExitTimestamp", "ExecMainStatus"); err == nil && service["ExecMainExitTimestamp"] != "" {
+		last = service["ExecMainExitTimestamp"] + ", exit code " + service["ExecMainStatus"]
+	}
+	return active, timer["NextElapseUSecRealtime"], last
+}
+
+// properties asks systemd about a unit.
+func (s scheduler) properties(unit string, names ...string) (map[string]string, error) {
+	out, err := s.run("systemctl", "--user", "show", unit, "--property="+strings.Join(names, ","))
+	properties := make(map[string]string)
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		properties[name] = fail.Scrub(value, 60)
+	}
+	return properties, err
+}

@@ -1,0 +1,187 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"tokencli/internal/fail"
+	"tokencli/internal/session"
+)
+
+func (a *app) providerCommand() *cobra.Command {
+	return group("provider", "Show and check the definitions of providers",
+		`A definition says how a provider's dialect of OAuth differs from the standard. Five are built in; one of
+your own is a file NAME.yaml in the folder providers beside config.yaml.`,
+		`  tokencli provider list
+  tokencli provider show mollie`,
+		a.providerListCommand(), a.providerShowCommand(), a.providerLintCommand())
+}
+
+type providerJSON struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Grants  []string `json:"grants"`
+	BuiltIn bool     `json:"built_in"`
+	Docs    string   `json:"docs"`
+	Checked string   `json:"checked"`
+}
+
+func (a *app) providerListCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the providers",
+		Long:    `Lists the built-in definitions and those of your own, with the grants that each has.`,
+		Example: "  tokencli provider list",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.open()
+			if err != nil {
+				return err
+			}
+			names, err := s.Catalog.Names()
+			if err != nil {
+				return err
+			}
+			var first error
+			answers := []providerJSON{}
+			rows := [][]string{{"NAME", "PROVIDER", "GRANTS", "FROM"}}
+			for _, name := range names {
+				d, err := s.Catalog.Find(name)
+				if err != nil {
+					first = a.goOn(first, err) // one bad file must not hide the others
+					continue
+				}
+				from := "built in"
+				if d.Path != "" {
+					from = d.Path
+				}
+				answers = append(answers, providerJSON{d.Name, d.Title, d.Grants, d.Path == "", d.Docs, d.Checked})
+				rows = append(rows, []string{d.Name, fail.Printable(d.Title), strings.Join(d.Grants, ", "), from})
+			}
+			if asJSON {
+				err = a.printJSON(answers)
+			} else {
+				err = a.print(table(rows))
+			}
+			if err != nil {
+				return err
+			}
+			return first
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (a *app) providerShowCommand() *cobra.Command {
+	var asJSON, asYAML bool
+	c := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show what is known of a provider, and what is not",
+		Long: `Shows what is known of a provider: where a client is made, how tokens are asked for, how long they live,
+how they are used and ended. What no source tells is listed as unknown, with the way it is dealt with.`,
+		Example: `  tokencli provider show mollie
+  tokencli provider show moneybird --yaml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("name one provider").WithHint("tokencli provider list")
+			}
+			return nil
+		},
+		ValidArgsFunction: a.completeProviders,
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.open()
+			if err != nil {
+				return err
+			}
+			d, err := s.Definition(args[0])
+			if err != nil {
+				return err
+			}
+			source, err := s.Catalog.Source(d)
+			if err != nil {
+				return err
+			}
+			switch {
+			case asJSON && asYAML:
+				return usage("--json and --yaml name different outputs")
+			case asYAML:
+				return a.print(string(source))
+			case asJSON:
+				var v map[string]any
+				if err := yaml.Unmarshal(source, &v); err != nil {
+					return fail.New(fail.Usage, "%s cannot be read: %w", args[0], err)
+				}
+				return a.printJSON(v)
+			}
+			return a.showProvider(s, args[0])
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&asJSON, "json", false, "print the definition as JSON")
+	f.BoolVar(&asYAML, "yaml", false, "print the definition as it is written, comments included")
+	return c
+}
+
+func (a *app) showProvider(s *session.Session, name string) error {
+	facts, err := s.Facts(name)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	width := 0
+	for _, f := range facts {
+		width = max(width, len(f.Name))
+	}
+	for _, f := range facts {
+		for i, value := range f.Values {
+			label := f.Name
+			if i > 0 {
+				label = ""
+			}
+			fmt.Fprintf(&out, "%-*s  %s\n", width, label, fail.Printable(value))
+		}
+	}
+	return a.print(out.String())
+}
+
+func (a *app) providerLintCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "lint FILE...",
+		Short:   "Check definition files",
+		Long:    `Checks definition files and prints what is wrong with them, one finding a line with file and line number.`,
+		Example: "  tokencli provider lint ./acme.yaml",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("name the files to check")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			bad := 0
+			for _, path := range args {
+				findings, err := session.Lint(path)
+				if err != nil {
+					return err
+				}
+				for _, f := range findings {
+					if err := a.print(fail.Printable(fmt.Sprintf("%s:%s", path, f)) + "\n"); err != nil {
+						return err
+					}
+				}
+				if len(findings) > 0 {
+					bad++
+				}
+			}
+			if bad > 0 {
+				return usage("%d of %d files cannot be used", bad, len(args))
+			}
+			a.say("nothing is wrong")
+			return nil
+		},
+	}
+}

@@ -1,0 +1,295 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+	"tokencli/internal/receive"
+	"tokencli/internal/session"
+)
+
+// store tries whether the store takes a record and gives it back. It does so beside a throw-away state
+// folder, so that no other run meets the name of the record in the list of accounts.
+func (e *examination) store(ctx context.Context) []Finding {
+	const check = "store"
+	defer close(e.proved)
+	kind := e.Session.Store
+	from := kind + ", by " + e.StoreFrom
+	switch kind {
+	case "":
+		return []Finding{warn(check, "mend what is wrong with the settings first", "not looked at: which store is meant cannot be read")}
+	case "env":
+		e.storeOK = true
+		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", from, e.inEnvironment())}
+	}
+	dir, err := os.MkdirTemp("", "tokencli-doctor-")
+	if err != nil {
+		return []Finding{wrong(check, fail.Store, "make room in the folder for temporary files, or set TMPDIR", "not looked at: no temporary folder can be made: %s", reason(err))}
+	}
+	defer os.RemoveAll(dir)
+	options := e.options()
+	options.StateDir = dir
+	probe, err := session.Open(options)
+	if err != nil {
+		return []Finding{Failed(check, err)}
+	}
+	began := time.Now()
+	if err := probe.Prove(ctx); err != nil {
+		f := Failed(check, err)
+		f.Text = from + ": " + f.Text
+		return []Finding{f}
+	}
+	took := time.Since(began)
+	e.storeOK = true
+	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
+	if took > 3*time.Second {
+		return []Finding{warn(check, "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own", "%s", text)}
+	}
+	return []Finding{ok(check, "%s", text)}
+}
+
+func (e *examination) inEnvironment() string {
+	var names []string
+	for _, name := range e.names {
+		if _, err := e.session.Store.Get(context.Background(), name); err == nil {
+			names = append(names, name.String())
+		}
+	}
+	return either(strings.Join(names, ", "), "none")
+}
+
+// rescue lists the logins that could not be saved.
+func (e *examination) rescue(context.Context) []Finding {
+	const check = "rescue"
+	waiting, err := e.session.Rescues()
+	if err != nil {
+		return []Finding{Failed(check, err)}
+	}
+	var findings []Finding
+	for _, r := range waiting {
+		e.hideAccount(r.Account)
+		command := "tokencli token " + r.Account.String() + " > /dev/null"
+		if r.Store != e.Session.Store {
+			command = "TOKENCLI_STORE=" + r.Store + " " + command
+		}
+		findings = append(findings, about(r.Account, warn(check, command+" takes it in once the store can be written",
+			"a renewed login could not be saved and waits in the clear in %s", fail.Printable(r.Path)))...)
+	}
+	if findings == nil {
+		return []Finding{ok(check, "no login waits to be saved")}
+	}
+	return findings
+}
+
+// readersAtOnce is how many accounts are read at the same time.
+const readersAtOnce = 4
+
+// accounts looks at each account: its login, its client, its redirect URI.
+func (e *examination) accounts(ctx context.Context) []Finding {
+	const check = "account"
+	var findings []Finding
+	if e.namesErr != nil {
+		findings = append(findings, Failed(check, e.namesErr))
+	}
+	if len(e.names) == 0 && e.namesErr == nil {
+		return []Finding{ok(check, "none is logged in or set up")}
+	}
+	if e.Session.Store == "" {
+		return findings
+	}
+	select {
+	case <-e.proved:
+	case <-ctx.Done():
+		return append(findings, warn(check, "mend the store first", "not looked at, because the store takes too long: %s", joined(e.names)))
+	}
+	names := e.names
+	seen := make([]sight, len(names))
+	if !e.storeOK && len(names) > 0 {
+		// What cannot be written may still be read; but each try at a store that does not answer takes
+		// its time.
+		seen[0].Outlook, seen[0].err = e.session.Outlook(ctx, names[0])
+		if seen[0].err != nil && !fail.Is(seen[0].err, fail.Usage) {
+			return append(findings, warn(check, "mend the store first", "not looked at, because the store cannot be used: %s", joined(names)))
+		}
+	}
+	var readers sync.WaitGroup
+	next := make(chan int)
+	for range min(readersAtOnce, len(names)) {
+		readers.Go(func() {
+			for i := range next {
+				seen[i].Outlook, seen[i].err = e.session.Outlook(ctx, names[i])
+			}
+		})
+	}
+	for i := range names {
+		next <- i
+	}
+	close(next)
+	readers.Wait()
+	ports := make(map[string]port)
+	for i, name := range names {
+		if c := seen[i].Outlook; c != nil && c.Kept != nil {
+			e.hideSecret(c.Kept.Secrets()...)
+		}
+		findings = append(findings, about(name, e.account(name, seen[i], ports)...)...)
+	}
+	return findings
+}
+
+func joined(names []account.Name) string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = name.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// sight is what was seen of an account.
+type sight struct {
+	*session.Outlook
+	err error
+}
+
+// account judges one account. Ports that were tried before are remembered: several accounts share one.
+func (e *examination) account(name account.Name, s sight, ports map[string]port) []Finding {
+	const check = "account"
+	if s.err != nil {
+		return []Finding{Failed(check, s.err)}
+	}
+	findings := []Finding{e.login(name, s)}
+	findings = append(findings, e.marks(name, s)...)
+	if s.Grant == "" || s.Grant == credential.Static {
+		return findings
+	}
+	findings = append(findings, e.client(name, s))
+	if s.Grant == credential.AuthorizationCode && e.Session.Store != "env" {
+		findings = append(findings, e.redirect(name, s, ports))
+	}
+	return findings
+}
+
+// login judges whether the account can be used.
+func (e *examination) login(name account.Name, s sight) Finding {
+	const check = "account"
+	again := "tokencli login " + name.String()
+	c := s.Kept
+	switch {
+	case c == nil && len(e.Accounts) > 0:
+		return wrong(check, fail.NotLoggedIn, again, "not logged in")
+	case c == nil:
+		return ok(check, "set up, and not logged in yet")
+	case c.Origin != s.Definition.Origin():
+		setting := account.Name{Provider: name.Provider}.Var(account.BaseURL)
+		mend := "set " + setting + " to where it came from"
+		if e.Getenv(setting) != "" {
+			mend = "unset " + setting + " or set it back"
+		}
+		e.hideHost(c.Origin)
+		e.hideHost(s.Definition.Origin())
+		return wrong(check, fail.LoginNeeded, mend+", or `tokencli revoke --local "+name.String()+"` and log in there",
+			"this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin())
+	case s.OtherClient != "":
+		return wrong(check, fail.LoginNeeded, "unset "+s.OtherClient+", or log in with it: "+again, "%s names another client than this login was made with", s.OtherClient)
+	case !c.Ended.IsZero() && c.Grant != credential.ClientCredentials:
+		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), fail.Scrub(c.EndedReason, 80))
+	case c.State(e.Now()) == credential.LoginNeeded:
+		return wrong(check, fail.LoginNeeded, again, "the login is over and there is nothing to renew it with")
+	}
+	return ok(check, "%s by %s%s", c.State(e.Now()), c.Grant, e.ends(c))
+}
+
+func (e *examination) ends(c *credential.Credential) string {
+	var text string
+	if !c.AccessExpiresAt.IsZero() {
+		text += ", access until " + moment(c.AccessExpiresAt)
+	}
+	if c.RefreshToken != "" && !c.RefreshExpiresAt.IsZero() {
+		text += ", to be renewed before " + moment(c.RefreshExpiresAt)
+	}
+	return text
+}
+
+// marks tells what earlier runs left behind in the credential.
+func (e *examination) marks(name account.Name, s sight) []Finding {
+	const check = "account"
+	// A renewal that is under way has its mark too, and is over within this.
+	const underWay = 90 * time.Second
+	var findings []Finding
+	if s.Kept == nil {
+		return nil
+	}
+	now := e.Now()
+	if at := s.Kept.Presented; !at.IsZero() && now.Sub(at) > underWay {
+		findings = append(findings, warn(check, "tokencli refresh "+name.String()+", which tries the kept refresh token once",
+			"a renewal was cut off on %s, and whether it reached the provider is unknown", moment(at)))
+	}
+	if s.Kept.ObtainedAt.Sub(now) > time.Minute {
+		findings = append(findings, warn(check, "set the clock right; the next use renews this login", "obtained in the future (%s): the clock was wrong then or is now", moment(s.Kept.ObtainedAt)))
+	}
+	return findings
+}
+
+func day(t time.Time) string    { return t.UTC().Format(time.DateOnly) }
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// client judges whether the client's id and secret are there.
+func (e *examination) client(name account.Name, s sight) Finding {
+	const check = "client"
+	made := "; the client is made at: " + s.Definition.Client.Create
+	switch {
+	case s.ClientID == "":
+		return wrong(check, fail.Usage, "set "+name.Var(account.ClientID)+made, "no client id is set")
+	case !s.Secret && s.Definition.SecretRequired():
+		return wrong(check, fail.Usage, "set "+name.Var(account.ClientSecret)+made, "%s has no secret", masked(s.ClientID))
+	case !s.Secret:
+		return ok(check, "%s, without a secret", masked(s.ClientID))
+	}
+	return ok(check, "%s, with its secret", masked(s.ClientID))
+}
+
+// masked shows enough of a client id to tell two apart.
+func masked(id string) string {
+	letters := []rune(fail.Printable(id))
+	if len(letters) <= 8 {
+		return string(letters[:min(2, len(letters))]) + "…"
+	}
+	return string(letters[:4]) + "…" + string(letters[len(letters)-2:])
+}
+
+// port is what came of trying a redirect URI.
+type port struct {
+	outlook *receive.Outlook
+	err     error
+}
+
+// redirect tries whether the code of a login could come back.
+func (e *examination) redirect(name account.Name, s sight, ports map[string]port) Finding {
+	const check = "redirect"
+	if s.RedirectURI == "" {
+		return warn(check, "set "+name.Var(account.RedirectURI)+" to the one that is registered at "+s.Definition.Title,
+			"no redirect URI is set, and there is no usual one: a login asks for it")
+	}
+	p, tried := ports[s.RedirectURI]
+	if !tried {
+		p.outlook, p.err = receive.Foresee(s.RedirectURI, s.Definition.Title)
+		ports[s.RedirectURI] = p
+	}
+	shown := fail.Scrub(s.RedirectURI, 200)
+	switch {
+	case p.err != nil:
+		return Failed(check, p.err)
+	case p.outlook.Listens && p.outlook.Address == "":
+		return ok(check, "%s, on any port that is free", shown)
+	case p.outlook.Listens:
+		return ok(check, "%s, whose port is free", shown)
+	}
+	e.hideHost(s.RedirectURI)
+	return ok(check, "%s, from where the address or the code is pasted", shown)
+}

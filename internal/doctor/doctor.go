@@ -1,0 +1,251 @@
+// Package doctor looks for what is wrong with a machine, its settings and its accounts, and says how each
+// finding is mended.
+//
+// Its rules: it changes nothing and leaves nothing behind, renews nothing and asks nobody; no provider is
+// sent anything that belongs to an account; it ends in bounded time, whatever hangs; no finding holds a
+// secret; every warning and problem has a mend.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/session"
+)
+
+// State is how much a finding matters.
+type State string
+
+// The states. A warning is something that works and may surprise.
+const (
+	OK      State = "ok"
+	Warning State = "warning"
+	Problem State = "problem"
+)
+
+// Finding is what a check has to say. Texts are one line without a full stop.
+type Finding struct {
+	Check   string
+	Account string // empty where it concerns the machine
+	State   State
+	Text    string
+	Mend    string    // what to do; empty where all is well
+	Kind    fail.Kind // of a problem
+}
+
+// Patient is what is examined.
+type Patient struct {
+	Version string
+	// Environ is the environment as NAME=VALUE, and Getenv looks into it.
+	Environ []string
+	Getenv  func(string) string
+	Now     func() time.Time
+
+	// Config are the findings about the configuration file, which only the caller can read.
+	Config []Finding
+	// Session are the settings; an empty Store stands for one that is not known, because the settings
+	// cannot be read. StoreFrom is the setting that named the store.
+	Session   session.Options
+	StoreFrom string
+	// Configured are the accounts that the configuration file names.
+	Configured []account.Name
+	// Accounts are those to be examined; empty: all.
+	Accounts []account.Name
+	// Offline leaves out what needs a network.
+	Offline bool
+	// Home and User are what a report leaves out.
+	Home, User string
+}
+
+// The bounds. A store and a provider have bounds of their own, which fit into these.
+const (
+	totalTime = 15 * time.Second
+	shortTime = 5 * time.Second
+)
+
+// check is one named thing to look at. Its findings are in the order in which they are to be shown.
+type check struct {
+	name  string
+	limit time.Duration
+	run   func(*examination, context.Context) []Finding
+}
+
+// checks are all there are, in the order in which their findings are shown. All run at the same time;
+// one that needs another's result waits for it.
+var checks = []check{
+	{"version", shortTime, (*examination).version},
+	{"config", shortTime, (*examination).config},
+	{"definitions", shortTime, (*examination).definitions},
+	{"on_rotate", shortTime, (*examination).onRotate},
+	{"environment", shortTime, (*examination).environment},
+	{"state", shortTime, (*examination).state},
+	{"store", 12 * time.Second, (*examination).store},
+	{"rescue", shortTime, (*examination).rescue},
+	{"account", totalTime, (*examination).accounts},
+	{"browser", shortTime, (*examination).browser},
+	{"proxy", shortTime, (*examination).proxy},
+	{"certificates", shortTime, (*examination).certificates},
+	{"reach", 8 * time.Second, (*examination).reach},
+	{"clock", totalTime, (*examination).clock},
+}
+
+// examination is one run.
+type examination struct {
+	*Patient
+	session  *session.Session
+	names    []account.Name
+	namesErr error
+
+	proved  chan struct{} // closed when the store was tried
+	storeOK bool
+	asked   chan struct{} // closed when the providers were asked
+	skews   []skew
+
+	mu     sync.Mutex
+	hidden hidden
+}
+
+// Examine runs every check.
+func Examine(ctx context.Context, p *Patient) (*Report, error) {
+	bounded, cancel := context.WithTimeout(ctx, totalTime)
+	defer cancel()
+	e := &examination{Patient: p, proved: make(chan struct{}), asked: make(chan struct{})}
+	e.hidden.start(p)
+	options := e.options()
+	if options.Store == "" {
+		options.Store = "memory"
+	}
+	var err error
+	if e.session, err = session.Open(options); err != nil {
+		return nil, err
+	}
+	e.names, e.namesErr = e.choose(bounded)
+	for _, name := range slices.Concat(e.names, e.spelling().accounts(e.Environ)) {
+		e.hideAccount(name)
+	}
+	results := make([]chan []Finding, len(checks))
+	for i, c := range checks {
+		results[i] = make(chan []Finding, 1) // so that a check that was given up can still end
+		go func() {
+			limited, cancel := context.WithTimeout(bounded, c.limit)
+			defer cancel()
+			results[i] <- c.run(e, limited)
+		}()
+	}
+	var findings []Finding
+	for i, c := range checks {
+		over := time.NewTimer(c.limit)
+		select {
+		case found := <-results[i]:
+			findings = append(findings, found...)
+		case <-over.C:
+			findings = append(findings, givenUp(c))
+		case <-bounded.Done():
+			// What came in the same moment counts.
+			select {
+			case found := <-results[i]:
+				findings = append(findings, found...)
+			default:
+				findings = append(findings, givenUp(c))
+			}
+		}
+		over.Stop()
+		if ctx.Err() != nil {
+			return nil, fail.New(fail.Interrupted, "interrupted")
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
+}
+
+func givenUp(c check) Finding {
+	return Finding{
+		Check: c.name, State: Warning, Text: "this took too long and was given up",
+		Mend: "run tokencli doctor again; if it stays so, something that it asks here hangs",
+	}
+}
+
+// options are the settings for a look that asks nobody.
+func (e *examination) options() session.Options {
+	o := e.Session
+	o.NoPrompt = true
+	o.Tell = nil
+	return o
+}
+
+// choose returns the accounts to be examined: those that were named, or all that are logged in, in the
+// configuration file, or set up in the environment.
+func (e *examination) choose(ctx context.Context) ([]account.Name, error) {
+	if len(e.Accounts) > 0 {
+		return sorted(e.Accounts), nil
+	}
+	names, err := e.session.Accounts(ctx)
+	for _, name := range e.Configured {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range e.spelling().accounts(e.Environ) {
+		if !collides(name, names) {
+			names = append(names, name)
+		}
+	}
+	return sorted(names), err
+}
+
+func sorted(names []account.Name) []account.Name {
+	names = slices.Clone(names)
+	slices.SortFunc(names, func(a, b account.Name) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(names)
+}
+
+// collides reports whether a name read from a variable stands for an account that is known under a name
+// with other punctuation.
+func collides(name account.Name, names []account.Name) bool {
+	for _, other := range names {
+		if name.Collides(other) {
+			return true
+		}
+	}
+	return false
+}
+
+func ok(check, format string, args ...any) Finding {
+	return Finding{Check: check, State: OK, Text: fmt.Sprintf(format, args...)}
+}
+
+func warn(check, mend, format string, args ...any) Finding {
+	return Finding{Check: check, State: Warning, Text: fmt.Sprintf(format, args...), Mend: mend}
+}
+
+func wrong(check string, kind fail.Kind, mend, format string, args ...any) Finding {
+	return Finding{Check: check, State: Problem, Text: fmt.Sprintf(format, args...), Mend: mend, Kind: kind}
+}
+
+// Failed makes a problem of an error.
+func Failed(check string, err error) Finding {
+	text := err.Error()
+	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Unforeseen {
+		text = "no answer in time"
+	}
+	return wrong(check, fail.KindOf(err), cmp.Or(fail.HintOf(err), "run the command that needs it, and see `tokencli help exit-codes`"), "%s", oneLine(text))
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(fail.Printable(text)), " ") }
+
+// about says which account findings are about.
+func about(name account.Name, findings ...Finding) []Finding {
+	for i := range findings {
+		findings[i].Account = name.String()
+	}
+	return findings
+}

@@ -1,0 +1,307 @@
+package doctor
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/receive"
+	"tokencli/internal/safefile"
+	"tokencli/internal/session"
+)
+
+func (e *examination) version(context.Context) []Finding {
+	text := []string{"tokencli " + e.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	return []Finding{ok("version", "%s", strings.Join(append(text, receive.Place(e.Environ)...), ", "))}
+}
+
+func (e *examination) config(context.Context) []Finding { return e.Config }
+
+// definitions lints the user's definition files.
+func (e *examination) definitions(context.Context) []Finding {
+	const check = "definitions"
+	dir := e.Session.DefinitionDir
+	names, err := e.session.Catalog.Names()
+	if err != nil {
+		return []Finding{Failed(check, err)}
+	}
+	if dir == "" {
+		return []Finding{ok(check, "%d built in", len(names))}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return []Finding{wrong(check, fail.Store, "make it readable", "%s cannot be read", fail.Printable(dir))}
+	}
+	var findings []Finding
+	own := 0
+	for _, entry := range entries {
+		name := entry.Name()
+		stem := strings.TrimSuffix(strings.TrimSuffix(name, ".yaml"), ".yml")
+		if stem == name {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		found, err := session.Lint(path)
+		switch {
+		case err != nil:
+			findings = append(findings, Failed(check, err))
+		case len(found) > 0:
+			findings = append(findings, wrong(check, fail.Usage, "tokencli provider lint "+quoted(path), "%s:%s", fail.Printable(path), oneLine(found[0].String())))
+		default:
+			if _, err := e.session.Catalog.Find(stem); err != nil {
+				findings = append(findings, Failed(check, err))
+				continue
+			}
+			own++
+		}
+	}
+	if len(findings) == 0 {
+		findings = append(findings, ok(check, "%d built in, %d of your own", len(names)-own, own))
+	}
+	return findings
+}
+
+// onRotate looks for the command that is to be run after a renewal.
+func (e *examination) onRotate(context.Context) []Finding {
+	const check = "on_rotate"
+	if len(e.Session.OnRotate) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath(e.Session.OnRotate[0]); err != nil {
+		return []Finding{wrong(check, fail.Usage, "write the command in full, or install it; a list of words is run without a shell",
+			"%s is not a command that can be run here", fail.Printable(e.Session.OnRotate[0]))}
+	}
+	return []Finding{ok(check, "%s is there", fail.Printable(e.Session.OnRotate[0]))}
+}
+
+// state looks at the folder that everything is written to.
+func (e *examination) state(context.Context) []Finding {
+	const check = "state"
+	dir := e.Session.StateDir
+	if err := safefile.CheckDir(dir); err != nil {
+		return []Finding{Failed(check, err)}
+	}
+	shown := fail.Printable(dir)
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if parent, err := tryParent(dir); err != nil {
+			return []Finding{wrong(check, fail.Store, "make "+quoted(parent)+" writable, or set TOKENCLI_STATE_DIR to a folder of your own",
+				"%s is not there and cannot be made in %s: %s", shown, fail.Printable(parent), reason(err))}
+		}
+		return []Finding{ok(check, "%s is not there yet; the first login makes it", shown)}
+	}
+	if err == nil {
+		err = tryWrite(dir)
+	}
+	if err != nil {
+		return []Finding{wrong(check, fail.Store, "make it writable, make room on its disk, or set TOKENCLI_STATE_DIR to another folder",
+			"%s cannot be written: %s", shown, reason(err))}
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return []Finding{warn(check, "chmod 700 "+quoted(dir), "%s can be read by other users (mode %04o)", shown, info.Mode().Perm())}
+	}
+	return []Finding{ok(check, "%s is yours alone and writable", shown)}
+}
+
+// tryWrite writes 64 KiB, which is more than any credential takes, and removes them.
+func tryWrite(dir string) error {
+	f, err := os.CreateTemp(dir, ".tokencli-doctor-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// tryParent makes and removes a folder in the first parent of dir that is there, and returns that parent.
+func tryParent(dir string) (string, error) {
+	parent := filepath.Dir(dir)
+	for {
+		if _, err := os.Stat(parent); err == nil || filepath.Dir(parent) == parent {
+			break
+		}
+		parent = filepath.Dir(parent)
+	}
+	temp, err := os.MkdirTemp(parent, ".tokencli-doctor-*.tmp")
+	if err != nil {
+		return parent, err
+	}
+	return parent, os.Remove(temp)
+}
+
+// reason is an error of the file system without the path that it repeats.
+func reason(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return oneLine(err.Error())
+}
+
+// browser tells what would open the authorization page.
+func (e *examination) browser(context.Context) []Finding {
+	const check = "browser"
+	environ := account.Environ(e.Environ)
+	command, tried := receive.Opener(environ)
+	switch {
+	case command != "" && e.Getenv("BROWSER") != "":
+		return []Finding{ok(check, "%s, by BROWSER", fail.Scrub(command, 120))}
+	case command != "":
+		return []Finding{ok(check, "%s", fail.Scrub(command, 120))}
+	case len(tried) == 0:
+		return []Finding{ok(check, "no screen is here: login prints the address, and takes the address on which the browser landed as a paste")}
+	case e.Getenv("BROWSER") != "":
+		return []Finding{warn(check, "set BROWSER to a command that is there, or unset it; login also takes --browser, and a pasted address",
+			"BROWSER names no command that can be run here: %s", fail.Scrub(strings.Join(tried, ", "), 120))}
+	}
+	return []Finding{warn(check, "install xdg-utils, or set BROWSER; login prints the address in any case, and takes a pasted one",
+		"no command is there that opens a browser (%s)", strings.Join(tried, ", "))}
+}
+
+// proxy checks the settings by which net/http finds its proxy.
+func (e *examination) proxy(context.Context) []Finding {
+	const check = "proxy"
+	var findings []Finding
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
+		set, value := e.either(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			// host:port alone is taken as well.
+			u, err = url.Parse("http://" + value)
+		}
+		switch {
+		case err != nil || u.Hostname() == "":
+			findings = append(findings, wrong(check, fail.Usage, "set it to an address such as http://proxy.example.com:3128, or unset it", "%s is not the address of a proxy", set))
+			continue
+		case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+			findings = append(findings, wrong(check, fail.Usage, "use http, https or socks5", "%s names a proxy of a kind that is not known (%s)", set, fail.Scrub(u.Scheme, 20)))
+			continue
+		}
+		e.hide(u.Host, "PROXY")
+		e.hide(u.Hostname(), "PROXY")
+		with := ""
+		if u.User != nil {
+			password, _ := u.User.Password()
+			e.hideSecret(password)
+			with = ", with a user name"
+			if password != "" {
+				with += " and password"
+			}
+		}
+		findings = append(findings, ok(check, "%s: %s://%s%s", set, u.Scheme, fail.Scrub(u.Host, 120), with))
+	}
+	if _, all := e.either("ALL_PROXY"); all != "" && len(findings) == 0 {
+		findings = append(findings, warn(check, "set HTTPS_PROXY", "ALL_PROXY is set but does not count here"))
+	}
+	if findings == nil {
+		findings = append(findings, ok(check, "none is set"))
+	}
+	return findings
+}
+
+// either returns a variable that may be written in upper or lower case.
+func (e *examination) either(name string) (set, value string) {
+	for _, set := range []string{name, strings.ToLower(name)} {
+		if value := e.Getenv(set); value != "" {
+			return set, value
+		}
+	}
+	return name, ""
+}
+
+// certificates checks what is trusted for TLS.
+func (e *examination) certificates(context.Context) []Finding {
+	const check = "certificates"
+	const unset = "unset it, or set it to a file of PEM certificates (BEGIN CERTIFICATE)"
+	if path := e.Getenv("SSL_CERT_FILE"); path != "" {
+		shown := fail.Scrub(path, 200)
+		text, err := readSome(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE names a file that is not there: %s", shown)}
+		case err != nil:
+			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE cannot be read: %s: %s", shown, reason(err))}
+		}
+		good, over := countCertificates(text, e.Now())
+		switch {
+		case good+over == 0:
+			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE holds no certificate: %s", shown)}
+		case good == 0:
+			return []Finding{wrong(check, fail.Usage, "replace the file with a current one", "every certificate in SSL_CERT_FILE has expired: %s", shown)}
+		}
+		return []Finding{ok(check, "SSL_CERT_FILE: %d in %s", good+over, shown)}
+	}
+	if dir := e.Getenv("SSL_CERT_DIR"); dir != "" && runtime.GOOS != "windows" && runtime.GOOS != "darwin" {
+		for _, dir := range filepath.SplitList(dir) {
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				return []Finding{wrong(check, fail.Usage, "unset it, or set it to a folder of PEM certificates",
+					"SSL_CERT_DIR names a folder that is not there: %s", fail.Scrub(dir, 200))}
+			}
+		}
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil || runtime.GOOS == "linux" && pool.Equal(x509.NewCertPool()) {
+		return []Finding{wrong(check, fail.Usage, "install the package ca-certificates, or set SSL_CERT_FILE", "this system has no certificates to trust")}
+	}
+	return []Finding{ok(check, "the system's own")}
+}
+
+// readSome reads a file of certificates; bundles have some 200 KiB.
+func readSome(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	return io.ReadAll(io.LimitReader(f, 16<<20))
+}
+
+func countCertificates(text []byte, now time.Time) (good, over int) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return good, over
+		}
+		text = rest
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		switch c, err := x509.ParseCertificate(block.Bytes); {
+		case err != nil:
+		case now.After(c.NotAfter):
+			over++
+		default:
+			good++
+		}
+	}
+}
+
+// quoted is a path as it can be pasted into a shell.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " '\"$`\\*?&;|<>()") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return fail.Printable(path)
+}

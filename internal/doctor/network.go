@@ -1,0 +1,165 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/provider"
+)
+
+// skew is how far a provider's clock is ahead of this machine's.
+type skew struct {
+	provider string
+	ahead    time.Duration
+}
+
+// maxSkew is what a login bears: a credential obtained further in the future is not believed.
+const maxSkew = time.Minute
+
+// reach asks every provider in use for its front page, all at once.
+func (e *examination) reach(ctx context.Context) []Finding {
+	const check = "reach"
+	defer close(e.asked)
+	if e.Offline {
+		return nil
+	}
+	var providers []string
+	for _, name := range e.names {
+		if !slices.Contains(providers, name.Provider) {
+			providers = append(providers, name.Provider)
+		}
+	}
+	if len(providers) == 0 {
+		return []Finding{ok(check, "nobody was asked: no provider is in use")}
+	}
+	slices.Sort(providers)
+	findings := make([]Finding, len(providers))
+	skews := make([]*skew, len(providers))
+	var askers sync.WaitGroup
+	for i, name := range providers {
+		askers.Go(func() { findings[i], skews[i] = e.ask(ctx, name) })
+	}
+	askers.Wait()
+	for _, s := range skews {
+		if s != nil {
+			e.skews = append(e.skews, *s)
+		}
+	}
+	// A definition that cannot be used is a finding of the account already.
+	return slices.DeleteFunc(findings, func(f Finding) bool { return f.State == Problem && f.Kind == fail.Usage })
+}
+
+func (e *examination) ask(ctx context.Context, name string) (Finding, *skew) {
+	const check = "reach"
+	r, err := e.session.Reach(ctx, name)
+	if err != nil {
+		return e.unreached(name, err), nil
+	}
+	setting := account.Name{Provider: name}.Var(account.BaseURL)
+	if e.Getenv(setting) != "" {
+		e.hideHost(r.Origin)
+	}
+	text := fmt.Sprintf("%s: %s answers in %s (status %d)", name, r.Origin, r.Took.Round(time.Millisecond), r.Status)
+	if r.Issuer != "" {
+		text += ", certificate by " + r.Issuer
+	}
+	f := ok(check, "%s", text)
+	if r.Status == 407 || r.Status >= 502 && r.Status <= 504 {
+		f = warn(check, "wait and try again; where it lasts, look at the proxy and the provider's status page", "%s", text)
+	}
+	if !r.Dated {
+		return f, nil
+	}
+	return f, &skew{name, r.Skew}
+}
+
+// unreached explains why a provider cannot be reached, and what to do.
+func (e *examination) unreached(name string, err error) Finding {
+	const check = "reach"
+	setting := account.Name{Provider: name}.Var(account.BaseURL)
+	f := Failed(check, err)
+	f.Text = name + ": " + f.Text
+	var (
+		invalid  x509.CertificateInvalidError
+		hostname x509.HostnameError
+		record   tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		f.Text = name + ": its certificate is out of date, or this machine's clock is wrong (" + moment(e.Now()) + ")"
+		f.Mend = "set the clock right; where it is right, whoever answers there has to renew the certificate"
+	case errors.As(err, &hostname), errors.As(err, &record):
+		f.Mend = "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at " + setting
+	case fail.HintOf(err) != "":
+	case e.Getenv(setting) != "":
+		f.Mend = "check that " + setting + " is right and that its server runs"
+	default:
+		f.Mend = "check the network connection, and HTTPS_PROXY where a proxy is needed"
+	}
+	if e.Getenv(setting) != "" {
+		if d, err := e.session.Definition(name); err == nil {
+			e.hideHost(d.Origin())
+		}
+	}
+	return f
+}
+
+// clock compares this machine's clock with those of the providers that answered. The one that is nearest
+// counts: a single provider whose clock is wrong says nothing about this one.
+func (e *examination) clock(ctx context.Context) []Finding {
+	const check = "clock"
+	if e.Offline {
+		return nil
+	}
+	select {
+	case <-e.asked:
+	case <-ctx.Done():
+		return []Finding{warn(check, "see what is said about reach", "not compared: no provider answered in time")}
+	}
+	if len(e.skews) == 0 {
+		return []Finding{ok(check, "not compared: no provider told the time")}
+	}
+	nearest := slices.MinFunc(e.skews, func(a, b skew) int { return int(a.ahead.Abs() - b.ahead.Abs()) })
+	if nearest.ahead.Abs() <= maxSkew {
+		var off []Finding
+		for _, s := range e.skews {
+			if s.ahead.Abs() > maxSkew {
+				off = append(off, warn(check, "nothing has to be done here: expiry is counted by this machine's clock", "%s is %s, and others are not", s.provider, apart(s.ahead)))
+			}
+		}
+		if off != nil {
+			return off
+		}
+		return []Finding{ok(check, "right to %s, by the clock of %s", max(nearest.ahead.Abs(), time.Second), nearest.provider)}
+	}
+	names := make([]string, len(e.skews))
+	for i, s := range e.skews {
+		names[i] = s.provider
+	}
+	return []Finding{wrong(check, fail.Usage, "set the clock: timedatectl set-ntp true (Linux), sntp -sS time.apple.com (macOS), w32tm /resync (Windows)",
+		"this machine's clock is wrong: %s is %s", strings.Join(names, ", "), apart(nearest.ahead))}
+}
+
+func apart(ahead time.Duration) string {
+	if ahead < 0 {
+		return ahead.Abs().String() + " behind it"
+	}
+	return ahead.String() + " ahead of it"
+}
+
+// hideHost keeps the host of an address out of the report, unless it is this machine: where somebody's
+// own servers are is nobody's business.
+func (e *examination) hideHost(address string) {
+	if host := hostOf(address); host != "" && !provider.Loopback(host) {
+		e.hide(host, "HOST")
+	}
+}
