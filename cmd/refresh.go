@@ -3,7 +3,9 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,6 +73,11 @@ type refreshJSON struct {
 	RefreshExpiresAt *string `json:"refresh_expires_at"`
 }
 
+// maxPause bounds how long a batch waits for one account's turn at a provider that asks to come back.
+const maxPause = 2 * time.Minute
+
+// refresh renews the accounts, those of different providers at the same time and those of one provider one
+// after the other: a provider that counts requests (Monta takes about ten a minute) is not to be flooded.
 func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions, limited bool) error {
 	if o.all {
 		var err error
@@ -78,47 +85,102 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions,
 			return err
 		}
 	}
-	answers := []refreshJSON{}
-	var first error
-	for _, name := range o.names {
-		answer := refreshJSON{Account: name.String()}
-		skipped, err := a.refreshOne(ctx, s, name, o, limited, &answer)
-		answer.Skipped = skipped
-		answer.Renewed = err == nil && skipped == ""
-		if err != nil {
-			if len(o.names) > 1 && !strings.Contains(err.Error(), name.String()) {
-				err = fmt.Errorf("%s: %w", name, err)
-			}
-			answer.Error = oneLine(err.Error())
-			first = a.goOn(first, err)
-		}
-		answers = append(answers, answer)
-		if fail.Is(err, fail.Interrupted) {
-			break
-		}
+	answers := make([]refreshJSON, len(o.names))
+	failures := make([]error, len(o.names))
+	turns := make(map[string][]int)
+	for i, name := range o.names {
+		turns[name.Provider] = append(turns[name.Provider], i)
 	}
+	batch := &batch{app: a, total: len(o.names), shown: o.all && isTerminal(os.Stderr)}
+	var wg sync.WaitGroup
+	for _, turn := range turns {
+		wg.Go(func() {
+			for _, i := range turn {
+				if ctx.Err() != nil {
+					answers[i] = refreshJSON{Account: o.names[i].String(), Skipped: "interrupted"}
+					continue
+				}
+				answers[i], failures[i] = batch.one(ctx, s, o, o.names[i], limited)
+			}
+		})
+	}
+	wg.Wait()
 	if o.asJSON {
 		if err := a.printJSON(answers); err != nil {
 			return err
 		}
 	}
-	return first
+	for _, err := range failures {
+		if err != nil {
+			return exitCode(fail.KindOf(err)) // it was reported when it happened
+		}
+	}
+	return nil
 }
 
-func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.Name, o refreshOptions, limited bool, answer *refreshJSON) (skipped string, err error) {
+// batch is many renewals under way. Its methods may be called by several goroutines.
+type batch struct {
+	*app
+	total int
+	shown bool // whether to show how far it is
+
+	mu   sync.Mutex
+	done int
+}
+
+// one renews an account and says how that went. An account that the provider is too busy for gets a second
+// try when it has waited as long as it was asked to.
+func (b *batch) one(ctx context.Context, s *session.Session, o refreshOptions, name account.Name, limited bool) (refreshJSON, error) {
+	answer := refreshJSON{Account: name.String()}
+	text, err := b.refreshOne(ctx, s, name, o, limited, &answer)
+	if wait := session.RetryAfter(err); o.all && wait > 0 && wait <= maxPause {
+		b.say(fmt.Sprintf("%s: the provider asks to wait %s", name, wait.Round(time.Second)))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+			text, err = b.refreshOne(ctx, s, name, o, limited, &answer)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done++
+	if err != nil {
+		if b.total > 1 && !strings.Contains(err.Error(), name.String()) {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		answer.Error = oneLine(err.Error())
+		b.report(err)
+		return answer, err
+	}
+	answer.Renewed = answer.Skipped == ""
+	if text != "" {
+		if b.shown {
+			text = fmt.Sprintf("%d of %d: %s", b.done, b.total, text)
+		}
+		b.say(text)
+	}
+	return answer, nil
+}
+
+// refreshOne renews an account, where that is due, and returns what to say of it.
+func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.Name, o refreshOptions, limited bool, answer *refreshJSON) (text string, err error) {
 	if o.all || limited {
 		st, err := s.Status(ctx, name)
 		switch {
 		case o.all && fail.Is(err, fail.NotLoggedIn):
-			return "not logged in", nil // on the list of names, but forgotten in the keychain itself
+			answer.Skipped = "not logged in" // on the list of names, but forgotten in the keychain itself
+			return "", nil
 		case err != nil:
 			return "", err
 		case o.all && st.Static():
-			return "a static token", nil
+			answer.Skipped = "a static token"
+			return "", nil
 		case o.all && st.Dead():
-			return "the login has ended", nil
+			answer.Skipped = "the login has ended"
+			return "", nil
 		case limited && !st.EndsWithin(o.within, a.now()):
-			return "not due", nil
+			answer.Skipped = "not due"
+			return "", nil
 		}
 	}
 	c, err := s.Refresh(ctx, name)
@@ -126,11 +188,10 @@ func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.N
 		answer.AccessExpiresAt, answer.RefreshExpiresAt = instant(c.AccessExpiresAt), instant(c.RefreshExpiresAt)
 	}
 	if err == nil {
-		text := fmt.Sprintf("%s: renewed", name)
+		text = fmt.Sprintf("%s: renewed", name)
 		if !c.AccessExpiresAt.IsZero() {
 			text += ", valid for " + lasting(c.AccessExpiresAt, a.now())
 		}
-		a.say(text)
 	}
-	return "", err
+	return text, err
 }

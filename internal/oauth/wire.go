@@ -41,6 +41,8 @@ type Error struct {
 	// Unspent: what was sent is certainly as good as before, because nothing arrived or because the
 	// provider said so. Without it the outcome is unknown.
 	Unspent bool
+	// RetryAfter is how long the provider asks to wait before the next request; 0: it does not say.
+	RetryAfter time.Duration
 	// Salvage is what could be read of a reply that cannot be used as a whole: a new refresh token.
 	Salvage *Reply
 }
@@ -274,7 +276,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 	if errors.As(err, &urlErr) {
 		cause = urlErr.Err
 	}
-	f := fail.New(fail.Unavailable, "%s cannot be reached", c.Definition.Title)
+	var f *fail.Error
 	unspent := errors.As(err, &op) && op.Op == "dial"
 	switch {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
@@ -292,7 +294,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 	case errors.As(err, &name):
 		f = fail.New(fail.Unavailable, "%s cannot be reached: the certificate is not for %s", c.Definition.Title, host)
 		unspent = true
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		f = fail.New(fail.Unavailable, "%s cannot be reached: %s does not speak TLS", c.Definition.Title, host)
 		unspent = true
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &urlErr) && urlErr.Timeout():
@@ -312,7 +314,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 			cause = nil
 			break
 		}
-		if strings.Contains(text, "malformed") {
+		if strings.Contains(text, "malformed") || strings.Contains(text, "connection broken") {
 			// The text quotes what came, which may be anything.
 			f = fail.New(fail.Unavailable, "%s answered with something that is not HTTP (%s)", c.Definition.Title, host)
 			cause = nil
@@ -385,6 +387,7 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 		// A bare 503 may come from a gateway whose server has seen the request.
 		e.Unspent = told || a.status != http.StatusServiceUnavailable
 		e.Fail = fail.New(fail.Unavailable, "%s asks to come back later: %s", title, words)
+		e.RetryAfter = wait
 		if wait >= time.Second {
 			e.Fail.Hint = fmt.Sprintf("try again in %s", wait.Round(time.Second))
 		}

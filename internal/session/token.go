@@ -69,6 +69,16 @@ func (s *Session) Refresh(ctx context.Context, name account.Name) (*credential.C
 	return s.renew(ctx, c, wish{force: true})
 }
 
+// RetryAfter returns how long the provider asked to wait in the failure of a renewal that left the login
+// as it was, and 0 where waiting is no use.
+func RetryAfter(err error) time.Duration {
+	var e *oauth.Error
+	if errors.As(err, &e) && e.Unspent && fail.Is(err, fail.Unavailable) {
+		return e.RetryAfter
+	}
+	return 0
+}
+
 // wish is what a renewal is for.
 type wish struct {
 	minTTL time.Duration // a token that lives this long is enough
