@@ -1,0 +1,424 @@
+//go:build linux
+
+// Command bench measures what a token costs, beside other programs that read a secret, and writes the
+// tables of docs/performance.md. `make bench` builds everything and runs it beside a keychain of its own.
+//
+// Times of a machine that others use as well say little; so everything is compared within one run, round
+// by round in a random order, and the limits are ratios.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	bin    string
+	rounds int
+	short  bool
+	write  string
+}
+
+func run(ctx context.Context) error {
+	var o options
+	flag.StringVar(&o.bin, "bin", "", "the folder that holds tokencli, hello, keyring and bench")
+	flag.IntVar(&o.rounds, "rounds", 100, "rounds of the tables")
+	flag.BoolVar(&o.short, "short", false, "fewer rounds and smaller herds; fails where a limit is missed by half")
+	flag.StringVar(&o.write, "write", "", "the document whose tables are replaced")
+	isPeak := flag.Bool("peak", false, "run a command and print its peak memory in KiB")
+	flag.Parse()
+	if *isPeak {
+		return showPeak(ctx, flag.Args())
+	}
+	if o.short {
+		o.rounds = min(o.rounds, 30)
+	}
+	b := &bench{options: o, ctx: ctx}
+	defer b.close()
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	for _, measure := range []func() error{b.table, b.renewal, b.growth, b.herds, b.sizes} {
+		if err := measure(); err != nil {
+			return err
+		}
+	}
+	if _, err := io.WriteString(os.Stdout, b.out.String()); err != nil {
+		return err
+	}
+	if o.write != "" {
+		if err := b.document(); err != nil {
+			return err
+		}
+	}
+	if len(b.missed) > 0 {
+		return fmt.Errorf("limits missed: %s", strings.Join(b.missed, "; "))
+	}
+	return nil
+}
+
+// bench is one run.
+type bench struct {
+	options
+	ctx     context.Context //nolint:containedctx // one run, one context
+	home    string
+	env     []string // with the sandbox, on the keychain
+	sandbox *exec.Cmd
+	url     string
+	out     strings.Builder
+	missed  []string
+}
+
+func (b *bench) close() {
+	if b.sandbox != nil {
+		_ = b.sandbox.Process.Signal(syscall.SIGTERM)
+		_ = b.sandbox.Wait()
+	}
+	if b.home != "" {
+		_ = os.RemoveAll(b.home)
+	}
+}
+
+func (b *bench) tool(name string) string { return filepath.Join(b.bin, name) }
+
+// prepare starts the sandbox and logs in.
+func (b *bench) prepare() (err error) {
+	if b.home, err = os.MkdirTemp("", "tokencli-bench-"); err != nil {
+		return err
+	}
+	b.sandbox = exec.CommandContext(b.ctx, b.tool("tokencli"), "sandbox", "--consent", "allow")
+	b.sandbox.Cancel = func() error { return b.sandbox.Process.Signal(syscall.SIGTERM) }
+	stdout, err := b.sandbox.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := b.sandbox.Start(); err != nil {
+		return err
+	}
+	b.env = without(os.Environ(), "TOKENCLI_")
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		entry, ok := strings.CutPrefix(lines.Text(), "export ")
+		if !ok {
+			continue
+		}
+		name, value, _ := strings.Cut(entry, "=")
+		value = strings.Trim(value, "'")
+		if name == "TOKENCLI_MONTA_BASE_URL" {
+			b.url = strings.TrimSuffix(value, "/monta")
+		}
+		if name == "TOKENCLI_CONFIG_DIR" {
+			break // the last of them
+		}
+		// The sandbox's own store is of no use here.
+		if name != "TOKENCLI_STORE" && name != "TOKENCLI_FILE_KEY" && name != "TOKENCLI_STATE_DIR" {
+			b.env = append(b.env, name+"="+value)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+	b.env = append(b.env, "TOKENCLI_STATE_DIR="+filepath.Join(b.home, "state"), "TOKENCLI_CONFIG_DIR="+filepath.Join(b.home, "config"))
+	return b.quiet(b.env, "login", "monta")
+}
+
+func without(environ []string, prefix string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool { return strings.HasPrefix(entry, prefix) })
+}
+
+// quiet runs tokencli for its effect.
+func (b *bench) quiet(env []string, args ...string) error {
+	cmd := exec.CommandContext(b.ctx, b.tool("tokencli"), args...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("tokencli %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// token returns a command that prints the token of an account.
+func (b *bench) token(name string, env []string, account string) (*command, error) {
+	c := &command{name: name, argv: []string{b.tool("tokencli"), "token", account}, env: env}
+	cmd := exec.CommandContext(b.ctx, c.argv[0], c.argv[1:]...)
+	cmd.Env = env
+	out, err := cmd.Output()
+	c.want = strings.TrimSpace(string(out))
+	return c, err
+}
+
+// withFile is the environment with the file store, and a login there.
+func (b *bench) withFile() ([]string, error) {
+	key := filepath.Join(b.home, "key.txt")
+	env := append(slices.Clone(b.env), "TOKENCLI_STORE=file", "TOKENCLI_FILE_KEY="+key)
+	if err := b.quiet(b.env, "store", "init", "file", "--key", key); err != nil {
+		return nil, err
+	}
+	return env, b.quiet(env, "login", "monta")
+}
+
+// limit notes a limit that is missed: by any amount in a full run, by half in a short one.
+func (b *bench) limit(what string, got, limit float64) string {
+	allowed := limit
+	if b.short {
+		allowed = limit * 1.5
+	}
+	if got > allowed {
+		b.missed = append(b.missed, fmt.Sprintf("%s is %.2f, at most %.2f", what, got, allowed))
+	}
+	return fmt.Sprintf("%.2f", limit)
+}
+
+// table is the time of one call beside that of others.
+func (b *bench) table() error {
+	keychain, err := b.token("tokencli, keychain", b.env, "monta")
+	if err != nil {
+		return err
+	}
+	fileEnv, err := b.withFile()
+	if err != nil {
+		return err
+	}
+	file, err := b.token("tokencli, file store", fileEnv, "monta")
+	if err != nil {
+		return err
+	}
+	static := append(slices.Clone(b.env), "TOKENCLI_STORE=env", "TOKENCLI_MONTA_ACCESS_TOKEN="+keychain.want)
+	env, err := b.token("tokencli, env store", static, "monta")
+	if err != nil {
+		return err
+	}
+	hello := &command{name: "hello world in Go", argv: []string{b.tool("hello")}, want: "hello", env: b.env}
+	bare := &command{name: "go-keyring alone", argv: []string{b.tool("keyring"), "tokencli", "monta"}, env: b.env}
+	commands := []*command{hello, keychain, file, env, bare}
+	var secretTool, gh *command
+	if have("secret-tool") {
+		secretTool = &command{name: "secret-tool lookup", argv: []string{"secret-tool", "lookup", "service", "tokencli", "username", "monta"}, env: b.env}
+		commands = append(commands, secretTool)
+	}
+	if have("gh") {
+		gh = &command{name: "gh auth token", argv: []string{"gh", "auth", "token"}, env: b.env}
+		if _, _, err := gh.once(b.ctx); err == nil {
+			commands = append(commands, gh)
+		} else {
+			gh = nil
+		}
+	}
+	if have("pass") && os.Getenv("BENCH_PASS") != "" {
+		commands = append(commands, &command{name: "pass show", argv: []string{"pass", "show", os.Getenv("BENCH_PASS")}, env: b.env})
+	}
+	if err := rounds(b.ctx, commands, b.rounds); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b.out, "A fresh token, %d rounds:\n\n| command | wall ms (p90) | cpu ms | peak MiB | x hello | x go-keyring |\n| --- | --- | --- | --- | --- | --- |\n", b.rounds)
+	for _, c := range commands {
+		mem, err := peak(b.ctx, b.tool("bench"), c)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b.out, "| %s | %.1f (%.1f) | %.1f | %.1f | %.2f | %.2f |\n", c.name, quantile(c.wall, 0.5), quantile(c.wall, 0.9),
+			quantile(c.cpu, 0.5), mem, ratio(c, hello), ratio(c, bare))
+		if c == keychain {
+			b.limit("peak memory of token in MiB", mem, 10)
+		}
+	}
+	fmt.Fprintf(&b.out, "\n| limit | is | at most |\n| --- | --- | --- |\n")
+	row := func(what string, got, limit float64) {
+		fmt.Fprintf(&b.out, "| %s | %.2f | %s |\n", what, got, b.limit(what, got, limit))
+	}
+	row("keychain / hello", ratio(keychain, hello), 4.2)
+	row("keychain / go-keyring", ratio(keychain, bare), 1.0)
+	if secretTool != nil {
+		row("keychain / secret-tool", ratio(keychain, secretTool), 0.45)
+	}
+	if gh != nil {
+		row("keychain / gh", ratio(keychain, gh), 0.10)
+	}
+	row("file / hello", ratio(file, hello), 2.4)
+	row("env / hello", ratio(env, hello), 2.1)
+	return nil
+}
+
+// renewal is a call that has to renew, against one that has not. The provider is on this machine and
+// answers at once.
+func (b *bench) renewal() error {
+	fresh, err := b.token("fresh", b.env, "monta")
+	if err != nil {
+		return err
+	}
+	// A token that lives an hour never has a week left, so every call renews.
+	renew := &command{name: "renewal", argv: []string{b.tool("tokencli"), "token", "monta", "--min-ttl", "7d"}, env: b.env}
+	fresh.want = "" // the renewals change it
+	if err := rounds(b.ctx, []*command{fresh, renew}, max(10, b.rounds/4)); err != nil {
+		return err
+	}
+	got := ratio(renew, fresh)
+	fmt.Fprintf(&b.out, "| renewal / fresh | %.2f | %s |\n", got, b.limit("renewal / fresh", got, 5))
+	return nil
+}
+
+// growth is what many accounts cost the one that is asked for.
+func (b *bench) growth() error {
+	dir := filepath.Join(b.home, "many")
+	key := filepath.Join(b.home, "key.txt")
+	env := append(slices.Clone(b.env), "TOKENCLI_STORE=file", "TOKENCLI_FILE_KEY="+key, "TOKENCLI_STATE_DIR="+dir)
+	if err := b.quiet(env, "login", "monta"); err != nil {
+		return err
+	}
+	few, err := b.token("1 account", slices.Clone(env), "monta")
+	if err != nil {
+		return err
+	}
+	many := dir + "-1000"
+	if err := os.CopyFS(many, os.DirFS(dir)); err != nil {
+		return err
+	}
+	record, err := os.ReadFile(filepath.Join(dir, "credentials", "acct-monta.age"))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.Chmod(many, 0o700), os.Chmod(filepath.Join(many, "credentials"), 0o700), os.Chmod(filepath.Join(many, "credentials", "acct-monta.age"), 0o600)); err != nil {
+		return err
+	}
+	// `token` never opens the others, so what is in them does not matter.
+	for i := range 999 {
+		if err := os.WriteFile(filepath.Join(many, "credentials", fmt.Sprintf("acct-monta~n%d.age", i)), record, 0o600); err != nil {
+			return err
+		}
+	}
+	manyEnv := append(slices.Clone(env), "TOKENCLI_STATE_DIR="+many)
+	crowd, err := b.token("1,000 accounts", manyEnv, "monta")
+	if err != nil {
+		return err
+	}
+	if err := rounds(b.ctx, []*command{few, crowd}, b.rounds); err != nil {
+		return err
+	}
+	got := ratio(crowd, few)
+	fmt.Fprintf(&b.out, "| token with 1,000 accounts / with one | %.2f | %s |\n", got, b.limit("1,000 accounts / one", got, 1.1))
+	return nil
+}
+
+// herds are many processes at once.
+func (b *bench) herds() error {
+	n, reads := 200, 20000
+	if b.short {
+		n, reads = 100, 1000
+	}
+	daemon := pidOf(b.ctx, "org.freedesktop.secrets")
+	fresh, err := b.token("fresh", b.env, "monta")
+	if err != nil {
+		return err
+	}
+	bare := &command{name: "go-keyring", argv: []string{b.tool("keyring"), "tokencli", "monta"}, env: b.env}
+	var ours, theirs []float64
+	for range 3 {
+		took, failed, err := herd(b.ctx, fresh, n, n)
+		if failed > 0 {
+			return fmt.Errorf("%d of %d failed: %w", failed, n, err)
+		}
+		ours = append(ours, took)
+		if took, failed, err = herd(b.ctx, bare, n, n); failed > 0 {
+			return fmt.Errorf("%d of %d failed: %w", failed, n, err)
+		}
+		theirs = append(theirs, took)
+	}
+	got := quantile(ours, 0.5) / quantile(theirs, 0.5)
+	fmt.Fprintf(&b.out, "| %d at once, fresh / as many go-keyring reads | %.2f | %s |\n", n, got, b.limit("herd, fresh", got, 1.1))
+
+	one, two, err := b.expiredHerd(n)
+	if err != nil {
+		return err
+	}
+	got = (two - one) / quantile(ours, 0.5)
+	fmt.Fprintf(&b.out, "| %d at once, expired: total less one renewal / fresh | %.2f | %s |\n", n, got, b.limit("herd, expired", got, 2))
+
+	if took, failed, err := herd(b.ctx, fresh, reads, 8); failed > 0 {
+		return fmt.Errorf("%d of %d reads failed: %w", failed, reads, err)
+	} else if now := pidOf(b.ctx, "org.freedesktop.secrets"); now != daemon {
+		return errors.New("the keyring daemon died")
+	} else {
+		fmt.Fprintf(&b.out, "\n%d reads, 8 at a time: %.0f a second, none failed, none wrong, the keyring daemon the same process as before.\n", reads, float64(reads)/took*1000)
+	}
+	return nil
+}
+
+// expiredHerd measures one renewal, and then a herd that finds a rotating login expired.
+func (b *bench) expiredHerd(n int) (renewal, total float64, err error) {
+	if err := b.control("lifetimes", `{"provider":"moloni-on","access":"1s"}`); err != nil {
+		return 0, 0, err
+	}
+	if err := b.quiet(append(slices.Clone(b.env), "TOKENCLI_MOLONI_ON_REDIRECT_URI=http://127.0.0.1:0/callback", "BROWSER=curl -sL"), "login", "moloni-on"); err != nil {
+		return 0, 0, err
+	}
+	if err := b.control("lifetimes", `{"provider":"moloni-on","access":"documented"}`); err != nil {
+		return 0, 0, err
+	}
+	time.Sleep(1100 * time.Millisecond)
+	before, err := b.refreshes()
+	if err != nil {
+		return 0, 0, err
+	}
+	c := &command{name: "expired", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "0s"}, env: b.env}
+	total, failed, err := herd(b.ctx, c, n, n)
+	if failed > 0 {
+		return 0, 0, fmt.Errorf("%d of %d failed: %w", failed, n, err)
+	}
+	after, err := b.refreshes()
+	if err != nil {
+		return 0, 0, err
+	}
+	if after != before+1 {
+		return 0, 0, fmt.Errorf("%d renewals instead of one", after-before)
+	}
+	single := &command{name: "renewal", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "7d"}, env: b.env}
+	renewal, _, err = single.once(b.ctx)
+	return renewal, total, err
+}
+
+func (b *bench) sizes() error {
+	size := fileSize(b.tool("tokencli"))
+	fmt.Fprintf(&b.out, "\nThe binary has %.1f MiB (limit %s).\n", size, b.limit("size of the binary in MiB", size, 12))
+	return nil
+}
+
+// machine describes what the figures were taken on.
+func machine(ctx context.Context) string {
+	version := func(argv ...string) string {
+		out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+		if err != nil {
+			return ""
+		}
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		return line
+	}
+	var parts []string
+	for _, part := range []string{
+		fmt.Sprintf("%d processors", runtime.NumCPU()), runtime.GOOS + "/" + runtime.GOARCH, "Linux " + version("uname", "-r"), runtime.Version(),
+		version("gnome-keyring-daemon", "--version"), version("dbus-daemon", "--version"),
+	} {
+		if part != "" {
+			parts = append(parts, strings.TrimPrefix(part, "gnome-keyring-daemon: "))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
