@@ -44,8 +44,9 @@ func (a *app) newAPIOutput(o apiOptions) (*apiOutput, error) {
 
 // take prints one answer: a success to the file, if there is one, all else to stdout.
 func (out *apiOutput) take(answer *session.Answer) error {
+	a := out.app
 	if out.include {
-		if err := out.app.print(head(answer)); err != nil {
+		if err := a.print(head(answer)); err != nil {
 			return err
 		}
 	}
@@ -53,9 +54,9 @@ func (out *apiOutput) take(answer *session.Answer) error {
 		return out.save(answer)
 	}
 	if !out.terminal {
-		return out.copy(out.app.stdout, answer.Body)
+		return out.copy(a.stdout, answer.Body)
 	}
-	shown := &plain{to: out.app.stdout}
+	shown := &plain{to: a.stdout}
 	defer shown.flush()
 	body := bufio.NewReader(answer.Body)
 	if isJSON(answer.Header.Get("Content-Type"), body) {
@@ -90,7 +91,7 @@ func cannotPrint(err error) error {
 
 // save appends an answer to the file.
 func (out *apiOutput) save(answer *session.Answer) error {
-	var from io.Reader = answer.Body
+	from := answer.Body
 	if isTerminal(os.Stderr) {
 		bar := &progress{to: out.app.stderr, size: answer.Size, now: out.app.now}
 		defer bar.clear()

@@ -99,7 +99,7 @@ func (c *Client) Call(ctx context.Context, call *Call, token string) (*Response,
 	finish := func() { patience.stop(); cancel(nil) }
 	h := &hop{method: call.Method, url: call.URL, header: call.Header, body: call.Body, own: true}
 	for n := 0; ; n++ {
-		resp, err := c.take(ctx, bound, h, token, patience)
+		resp, err := c.take(ctx, bound, h, token, patience) //nolint:bodyclose // Response.Close closes it
 		if err != nil {
 			finish()
 			return nil, err
@@ -116,7 +116,7 @@ func (c *Client) Call(ctx context.Context, call *Call, token string) (*Response,
 		}
 		r := c.response(bound, call, h, resp, token)
 		r.failure = refused
-		r.close = func() { drop(resp); finish() }
+		r.close = func() { finish(); _ = resp.Body.Close() }
 		if r.Status == http.StatusUnauthorized && r.own {
 			peeked := bufio.NewReaderSize(r.Body, maxPeek)
 			start, _ := peeked.Peek(maxPeek) // what went wrong is read again with the body
@@ -140,7 +140,7 @@ func (c *Client) response(ctx context.Context, call *Call, h *hop, resp *http.Re
 	}
 	for name, values := range resp.Header {
 		for _, value := range values {
-			r.Header.Add(fail.Printable(name), fail.Printable(fail.Redact(value, token)))
+			r.Header.Add(fail.Printable(name), fail.Printable(masked(value, token)))
 		}
 	}
 	r.after, _ = c.retryAfter(&answer{header: resp.Header, asked: c.now()})
@@ -154,6 +154,14 @@ func (c *Client) response(ctx context.Context, call *Call, h *hop, resp *http.Re
 		r.Body = io.TeeReader(body, r.kept)
 	}
 	return r
+}
+
+// masked returns a text from outside without the token, in whatever spelling it is there.
+func masked(text, token string) string {
+	if text = fail.Redact(text, token); holds(text, token) {
+		return fail.Mask
+	}
+	return text
 }
 
 // title names whoever answered.
@@ -272,7 +280,7 @@ type kept struct {
 func (k *kept) Write(p []byte) (int, error) {
 	if k.over || k.Len()+len(p) > maxKept {
 		k.over = true
-		k.Reset()
+		k.Buffer = bytes.Buffer{}
 		return len(p), nil
 	}
 	return k.Buffer.Write(p)
@@ -305,7 +313,7 @@ func (c *Client) take(ctx, bound context.Context, h *hop, token string, patience
 		}
 		asked := c.now()
 		// The transport itself, not the client around it: that one would read Location, and quote it.
-		got, err := c.HTTP.Transport.RoundTrip(req)
+		got, err := c.HTTP.Transport.RoundTrip(req) //nolint:bodyclose // as above
 		if err != nil {
 			if errors.As(err, new(*unreadableBody)) {
 				return nil, err

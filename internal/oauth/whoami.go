@@ -113,7 +113,7 @@ func (c *Client) details(a *answer, probe provider.Probe) ([]Detail, error) {
 		})
 		details = append(details, d)
 	}
-	if list, isList := body.([]any); found == 0 && len(probe.Show) > 0 && !(isList && len(list) == 0) {
+	if list, isList := body.([]any); found == 0 && len(probe.Show) > 0 && (!isList || len(list) > 0) {
 		// There are APIs that put their errors into a 200. An empty list is none: the token opened it.
 		return nil, &Error{Status: a.status, Fail: fail.New(fail.Refused, "%s told nothing of the token's owner%s", c.Definition.Title, c.words(a))}
 	}

@@ -89,6 +89,20 @@ func TestFindNamesWhatThereIs(t *testing.T) {
 	}
 }
 
+func TestKnown(t *testing.T) {
+	c := Catalog{Dir: filepath.Dir(write(t, "acme.yaml", sound))}
+	for _, name := range append(Builtin(), "acme") {
+		if err := c.Known(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"nobody", "", "../builtin/mollie"} {
+		if err := c.Known(name); !fail.Is(err, fail.Usage) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestABuiltinNameIsRefused(t *testing.T) {
 	for _, suffix := range []string{".yaml", ".yml"} {
 		for _, name := range Builtin() {
