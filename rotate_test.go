@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,8 +60,11 @@ func save(file string, args []string) (int, error) {
 		}
 	}
 	exit, err := os.ReadFile(file + ".exit")
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
+	}
+	if err != nil {
+		return 0, err
 	}
 	return strconv.Atoi(strings.TrimSpace(string(exit)))
 }
@@ -89,11 +94,13 @@ func TestRecipes(t *testing.T) {
 		input         string // what the program reads
 	}{
 		{
-			"save-to-github", "gh", []string{"GITHUB_REPOSITORY=acme/books", "ENVIRONMENT=moloni-on"},
+			"save-to-github", "gh",
+			[]string{"GITHUB_REPOSITORY=acme/books", "ENVIRONMENT=moloni-on"},
 			"secret|set|TOKENCLI_MOLONI_ON_REFRESH_TOKEN|--repo|acme/books|--env|moloni-on", token,
 		},
 		{
-			"save-to-gitlab", "curl", []string{"CI_API_V4_URL=https://gitlab.example.com/api/v4", "CI_PROJECT_ID=42", "VARIABLES_TOKEN=glpat-planted"},
+			"save-to-gitlab", "curl",
+			[]string{"CI_API_V4_URL=https://gitlab.example.com/api/v4", "CI_PROJECT_ID=42", "VARIABLES_TOKEN=glpat-planted"},
 			"https://gitlab.example.com/api/v4/projects/42/variables/TOKENCLI_MOLONI_ON_REFRESH_TOKEN",
 			"header = \"PRIVATE-TOKEN: glpat-planted\"\ndata-urlencode = \"value=re\\\"fresh\\\\to'ken$HOME!%41+/=\"\n",
 		},
@@ -126,7 +133,7 @@ cat >"$CALLED"
 `)
 			called := filepath.Join(dir, "called")
 			run := func(failures string) (string, error) {
-				cmd := exec.Command("sh", script)
+				cmd := exec.CommandContext(t.Context(), "sh", script)
 				cmd.Stdin = strings.NewReader(string(input) + "\n")
 				cmd.Env = append(test.env, "PATH="+dir+":"+os.Getenv("PATH"), "CALLED="+called, "FAILURES="+failures, "PAUSE=0")
 				said, err := cmd.CombinedOutput()

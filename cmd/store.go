@@ -37,7 +37,7 @@ cache of a CI system, that holds the one should not hold the other.
 
 TOKENCLI_FILE_PASSPHRASE does without a key file, but costs over a second and 256 MiB of memory a call.`,
 		Example: `  tokencli store init file
-  tokencli store init file --key ~/keys/tokencli.txt >> ~/.profile`,
+  tokencli store init file --key new.txt`,
 		ValidArgs: []string{"file"},
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -99,13 +99,17 @@ func (a *app) storeInitFile(ctx context.Context, path string, asJSON bool) error
 	return nil
 }
 
-// warnOfOldKey tells of accounts that were closed with another key, which the new one does not open.
+// warnOfOldKey tells of logins that were closed with another key, which the new one does not open.
 func (a *app) warnOfOldKey(ctx context.Context) {
 	s, err := a.open(func(o *session.Options) { o.Store = "file" })
 	if err != nil {
 		return
 	}
 	if names, err := s.Accounts(ctx); err == nil && len(names) > 0 {
-		a.say(fmt.Sprintf("warning: %d accounts are kept already, under another key: to change it, put the text of the new key before the old one in one file, and name that", len(names)))
+		kept := "1 login is"
+		if len(names) > 1 {
+			kept = fmt.Sprintf("%d logins are", len(names))
+		}
+		a.say("warning: " + kept + " kept already, under another key: to change it, put the text of the new key before the old one in one file, and name that")
 	}
 }

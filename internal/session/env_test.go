@@ -102,7 +102,7 @@ func (w *ci) session() *Session {
 	s.Getenv = getenv
 	s.Store = store.Env{
 		Getenv: getenv,
-		Known: func(string) error { return nil },
+		Known:  func(string) error { return nil },
 		Describe: func(name string) ([]string, string, error) {
 			d, err := s.Definition(name)
 			if err != nil {

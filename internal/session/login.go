@@ -120,7 +120,7 @@ func (s *Session) prepare(ctx context.Context, p *plan) error {
 		p.old, err = s.stored(ctx, p.name)
 	}
 	switch {
-	case fail.Is(err, fail.NotLoggedIn):
+	case absent(err):
 		p.old = nil
 	case err != nil:
 		return err
@@ -239,10 +239,20 @@ func missing(d *provider.Definition, name account.Name, setting string) *fail.Er
 
 func (s *Session) lookupRedirectURI(p *plan) string {
 	uri := first(p.RedirectURI, p.name.Lookup(s.Getenv, account.RedirectURI), s.defaults(p.name).RedirectURI)
-	if uri == "" && p.old != nil {
+	standard := p.definition.Redirect.Default
+	if uri == "" && p.old != nil && !pickedPort(standard, p.old.RedirectURI) {
 		uri = p.old.RedirectURI
 	}
-	return first(uri, p.definition.Redirect.Default)
+	return first(uri, standard)
+}
+
+// pickedPort reports whether uri is standard with a free port in place of its port 0. That port was
+// picked for one login, and somebody else may have it at the next.
+func pickedPort(standard, uri string) bool {
+	a, errA := url.Parse(standard)
+	b, errB := url.Parse(uri)
+	return errA == nil && errB == nil && a.Port() == "0" && b.Port() != "" &&
+		a.Scheme == b.Scheme && a.Hostname() == b.Hostname() && a.RequestURI() == b.RequestURI()
 }
 
 func (s *Session) scopes(p *plan) []string {
@@ -473,7 +483,7 @@ func (s *Session) keep(ctx context.Context, p *plan, c *credential.Credential) e
 	switch {
 	case err == nil && now.Generation >= c.Generation:
 		c.Generation = now.Generation + 1
-	case err != nil && !fail.Is(err, fail.NotLoggedIn):
+	case err != nil && !absent(err):
 		c.Generation++ // a renewal may have been saved that cannot be read now
 	}
 	if err := s.save(ctx, c, nil); err != nil {

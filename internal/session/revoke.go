@@ -35,7 +35,7 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 		case local && err != nil:
 			c, err = s.stored(ctx, name)
 		}
-		if fail.Is(err, fail.NotLoggedIn) {
+		if absent(err) {
 			s.dropRescue(name)
 			_ = s.Store.Delete(ctx, name) // the name may still be on the list
 			if unknown != nil {

@@ -151,12 +151,21 @@ func (s *Session) stored(ctx context.Context, name account.Name) (*credential.Cr
 // the name is misspelt, and that is what is said.
 func (s *Session) notLoggedIn(name account.Name, cause error) error {
 	if _, err := s.Catalog.Find(name.Provider); err != nil {
+		var unknown *fail.Error
+		if errors.As(err, &unknown) {
+			e := *unknown
+			e.Err = errors.Join(unknown.Err, cause)
+			return &e
+		}
 		return err
 	}
 	e := fail.New(fail.NotLoggedIn, "not logged in to %s", name).WithHint("tokencli login %s", name)
 	e.Err = cause
 	return e
 }
+
+// absent reports whether err says that nothing is kept of an account.
+func absent(err error) bool { return errors.Is(err, store.ErrNotFound) && !fail.Is(err, fail.Store) }
 
 // loginAgain is the failure for which only a person can do something.
 func loginAgain(name account.Name, format string, args ...any) *fail.Error {

@@ -100,7 +100,14 @@ func (s *Session) WhoAmI(ctx context.Context, name account.Name, minTTL time.Dur
 	details, err := client.WhoAmI(ctx, c.AccessToken.Reveal())
 	var e *oauth.Error
 	if errors.As(err, &e) && e.Fail.Kind == fail.LoginNeeded && e.Fail.Hint == "" {
-		e.Fail.Hint = "tokencli refresh " + name.String() + ", or tokencli login " + name.String()
+		switch {
+		case c.Grant != credential.Static:
+			e.Fail.Hint = "tokencli refresh " + name.String() + ", or tokencli login " + name.String()
+		case s.keeps():
+			e.Fail.Hint = "make a new one at the provider and `tokencli login " + name.String() + " --with-token`"
+		default:
+			e.Fail.Hint = "set " + name.Var(account.AccessToken) + " to one that is valid"
+		}
 	}
 	return details, err
 }

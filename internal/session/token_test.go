@@ -100,7 +100,8 @@ func TestAnswerThatIsLost(t *testing.T) {
 
 func TestAnswerThatSpendsNothing(t *testing.T) {
 	for _, fault := range []sandbox.Fault{
-		{Kind: "429", Seconds: 3600}, {Kind: "503", Seconds: 3600},
+		{Kind: "429", Seconds: 3600},
+		{Kind: "503", Seconds: 3600},
 		{Kind: "error", Error: "invalid_client", Description: "the client secret is wrong"},
 	} {
 		w := newWorld(t)

@@ -1,0 +1,217 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/fail"
+	"tokencli/internal/receive"
+	"tokencli/internal/sandbox"
+)
+
+// browser is a person's browser at a sandbox that consents.
+func (w *world) browser() receive.Options {
+	return receive.Options{
+		Open: func(ctx context.Context, address string) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+			if err != nil {
+				return err
+			}
+			go func() {
+				if resp, err := http.DefaultClient.Do(req.WithContext(context.Background())); err == nil {
+					_ = resp.Body.Close()
+				}
+			}()
+			return nil
+		},
+		OpenTerminal: func() (io.ReadCloser, error) { return nil, errors.New("there is none") },
+	}
+}
+
+func consenting(change ...func(*sandbox.Config)) func(*sandbox.Config) {
+	return func(c *sandbox.Config) {
+		c.Consent = sandbox.ConsentAllow
+		for _, f := range change {
+			f(c)
+		}
+	}
+}
+
+// redirectTo sets a redirect URI on a port that is free.
+func (w *world) redirectTo(name account.Name) {
+	w.t.Helper()
+	l, err := new(net.ListenConfig).Listen(w.t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer l.Close()
+	w.setenv(name.Var(account.RedirectURI), "http://"+l.Addr().String()+"/callback")
+}
+
+func TestLoginByCode(t *testing.T) {
+	w := newWorld(t, consenting())
+	for _, name := range []account.Name{moloniOn, moneybird} {
+		w.redirectTo(name)
+		c, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !w.kept(name).Equal(c) {
+			t.Errorf("%s: something else was kept", name)
+		}
+		w.works(name)
+		// Once more over the first one: generations go on.
+		again, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+		if err != nil || again.Generation <= c.Generation {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLoginWithScopes(t *testing.T) {
+	w := newWorld(t, consenting(func(c *sandbox.Config) {
+		c.GrantScopes = map[string][]string{"moneybird": {"sales_invoices"}}
+	}))
+	w.redirectTo(moneybird)
+	s := w.session()
+	s.Defaults = func(account.Name) Defaults { return Defaults{Scopes: []string{"sales_invoices", "bank"}} }
+	if _, err := s.Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: 20 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if !w.hasSaid("did not grant bank") {
+		t.Errorf("said: %q", w.said)
+	}
+}
+
+func TestLoginWithoutAStateNamesTheOwner(t *testing.T) {
+	moloni := account.Name{Provider: "moloni"}
+	w := newWorld(t, consenting(func(c *sandbox.Config) {
+		c.OmitState = map[string]bool{"moloni": true}
+		c.RedirectURIs = map[string][]string{"moloni": {"https://app.example.test/callback"}}
+	}))
+	s := w.session()
+	options := w.browser()
+	// The person pastes the address on which the browser landed.
+	landed, said := io.Pipe()
+	options.NoBrowser = true
+	options.Stdin = landed
+	options.Stderr = writer(func(text string) {
+		start := strings.Index(text, w.getenv(moloni.Var(account.BaseURL)))
+		if start < 0 {
+			return
+		}
+		address, _, _ := strings.Cut(strings.TrimSpace(text[start:]), "\n")
+		go func() {
+			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, strings.TrimSpace(address), nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+			_, _ = io.WriteString(said, resp.Header.Get("Location")+"\n")
+		}()
+	})
+	c, err := s.Login(t.Context(), moloni, Login{Receive: options, Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c == nil || !w.hasSaid("cannot be tied to this one by itself; it belongs to ") {
+		t.Errorf("said: %q", w.said)
+	}
+}
+
+type writer func(string)
+
+func (f writer) Write(p []byte) (int, error) {
+	f(string(p))
+	return len(p), nil
+}
+
+func TestLoginThatIsDenied(t *testing.T) {
+	w := newWorld(t, func(c *sandbox.Config) { c.Consent = sandbox.ConsentDeny })
+	w.redirectTo(moloniOn)
+	_, err := w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+	mustFail(t, err, fail.Refused, "")
+	_, err = w.session().Token(t.Context(), moloniOn, 0)
+	mustFail(t, err, fail.NotLoggedIn, "")
+}
+
+func TestLoginWhoseCodeIsRefused(t *testing.T) {
+	w := newWorld(t, consenting())
+	w.redirectTo(moneybird)
+	w.fault(sandbox.Fault{On: "token", Kind: "error", Error: "invalid_grant"})
+	_, err := w.session().Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+	mustFail(t, err, fail.LoginNeeded, "")
+	if !strings.Contains(fail.HintOf(err), "start again: tokencli login moneybird") {
+		t.Errorf("hint: %s", fail.HintOf(err))
+	}
+}
+
+func TestLoginWhoseTimeIsUp(t *testing.T) {
+	w := newWorld(t, consenting())
+	w.redirectTo(moloniOn)
+	options := w.browser()
+	options.Open = func(context.Context, string) error { return nil }
+	_, err := w.session().Login(t.Context(), moloniOn, Login{Receive: options, Timeout: 50 * time.Millisecond})
+	mustFail(t, err, fail.LoginNeeded, "")
+}
+
+func TestLoginAsksForTheClient(t *testing.T) {
+	w := newWorld(t, consenting())
+	w.redirectTo(moloniOn)
+	id, secret := w.getenv(moloniOn.Var(account.ClientID)), w.getenv(moloniOn.Var(account.ClientSecret))
+	w.setenv(moloniOn.Var(account.ClientID), "")
+	w.setenv(moloniOn.Var(account.ClientSecret), "")
+	_, err := w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser()})
+	mustFail(t, err, fail.Usage, "TOKENCLI_MOLONI_ON_CLIENT_ID is not set")
+	if !strings.Contains(fail.HintOf(err), "/callback") {
+		t.Errorf("hint: %s", fail.HintOf(err))
+	}
+	_, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), ClientID: id})
+	mustFail(t, err, fail.Usage, "TOKENCLI_MOLONI_ON_CLIENT_SECRET is not set")
+	_, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Ask: &answers{}})
+	mustFail(t, err, fail.Interrupted, "")
+	asked := &answers{id, secret}
+	if _, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Ask: asked, Timeout: 20 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if !w.hasSaid("Register this redirect URI there, character by character: http://127.0.0.1:") {
+		t.Errorf("said: %q", w.said)
+	}
+	w.works(moloniOn)
+}
+
+func TestLoginWarnsAboutTheRedirectURI(t *testing.T) {
+	w := newWorld(t, consenting())
+	for _, provider := range []string{"mollie", "moloni"} {
+		name := account.Name{Provider: provider}
+		w.redirectTo(name)
+		options := w.browser()
+		options.Open = func(context.Context, string) error { return nil }
+		_, err := w.session().Login(t.Context(), name, Login{Receive: options, Timeout: 50 * time.Millisecond})
+		mustFail(t, err, fail.LoginNeeded, "")
+	}
+	if !w.hasSaid("accept https redirect URIs only") || !w.hasSaid("refuse redirect URIs on this machine") {
+		t.Errorf("said: %q", w.said)
+	}
+	moloni := account.Name{Provider: "moloni"}
+	w.setenv(moloni.Var(account.RedirectURI), "")
+	_, err := w.session().Login(t.Context(), moloni, Login{})
+	mustFail(t, err, fail.Usage, "TOKENCLI_MOLONI_REDIRECT_URI is not set")
+	if !strings.Contains(fail.HintOf(err), "--grant password") {
+		t.Errorf("hint: %s", fail.HintOf(err))
+	}
+}
