@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -82,13 +81,15 @@ func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.printFindings(report, o.asJSON); err != nil {
-		return err
-	}
 	if o.bundle != "" {
 		if err := safefile.Create(o.bundle, []byte(report.Bundle())); err != nil {
 			return fail.New(fail.Usage, "%w", err).WithHint("name a new file in a folder that you can write")
 		}
+	}
+	if err := a.printFindings(report, o.asJSON); err != nil {
+		return err
+	}
+	if o.bundle != "" {
 		a.say("the report is in " + o.bundle + "; read it before you publish it")
 	}
 	kind, bad := report.Kind()
@@ -185,11 +186,24 @@ func (a *app) settingsDespite() (*settings, *configFile) {
 	return s, file
 }
 
-// quotedValue is how the YAML reader quotes what stands in the file: that may be a secret which does not
-// belong there.
-var quotedValue = regexp.MustCompile("`[^`]*`")
-
-func unquoted(text string) string { return quotedValue.ReplaceAllString(text, "a value") }
+// unquoted leaves out what the YAML reader quotes of the file, which may be a secret that does not belong
+// there.
+func unquoted(text string) string {
+	var out strings.Builder
+	for {
+		before, rest, quoted := strings.Cut(text, "`")
+		out.WriteString(before)
+		_, after, closed := strings.Cut(rest, "`")
+		if !quoted {
+			return out.String()
+		}
+		out.WriteString("a value")
+		if !closed {
+			return out.String()
+		}
+		text = after
+	}
+}
 
 func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
 	if asJSON {

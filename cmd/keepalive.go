@@ -273,12 +273,10 @@ func ownPath() (string, error) {
 	if strings.Contains(file, string(filepath.Separator)+"go-build") {
 		return "", usage("this program was built for one run only, by `go run`").WithHint("install it first: `go install .`")
 	}
-	named, err := exec.LookPath(os.Args[0])
-	if err != nil {
-		return file, nil
-	}
-	if named, err = filepath.Abs(named); err == nil && sameFile(named, file) {
-		return named, nil
+	if named, err := exec.LookPath(os.Args[0]); err == nil {
+		if named, err = filepath.Abs(named); err == nil && sameFile(named, file) {
+			return named, nil
+		}
 	}
 	return file, nil
 }

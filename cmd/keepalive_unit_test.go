@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 	"time"
 	"unicode/utf16"
 )
-
-var updateUnits = flag.Bool("update-units", false, "write the texts in testdata/keepalive")
 
 // plainJob is what most people get, oddJob what none should: every character that means something to one
 // of the schedulers.
@@ -34,8 +31,11 @@ const oddValue = `/odd $HOME ${x} 100%n 'one' "two" back\slash <&> é`
 func oddJob(goos string) job {
 	j := plainJob(goos)
 	j.every = 6 * time.Hour
-	j.binary = "/opt/100%n \"my\" $tools/to'ken&<cli>"
-	if goos == "windows" {
+	j.binary = "/opt/100%n my $tools/token&<cli>" // systemd takes no quote here
+	switch goos {
+	case "darwin":
+		j.binary = "/Applications/100%n \"my\" $tools/to'ken&<cli>"
+	case "windows":
 		j.binary = `C:\100%TEMP% tools\it's & <ours>\tokencli.exe`
 	}
 	j.environment = []setting{{"TOKENCLI_STORE", "file"}, {"TOKENCLI_FILE_KEY", oddValue}}
@@ -49,7 +49,7 @@ func TestUnitsAsWritten(t *testing.T) {
 				base := u.path[strings.LastIndexAny(u.path, `/\`)+1:]
 				path := filepath.Join("testdata", "keepalive", name, base)
 				got := "# " + u.path + "\n" + u.text
-				if *updateUnits {
+				if *update {
 					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 						t.Fatal(err)
 					}

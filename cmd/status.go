@@ -228,7 +228,7 @@ func urgency(a, b *session.Status, now time.Time) int {
 		switch {
 		case st.NeedsLogin(0, now):
 			return 0, time.Time{}
-		case !end.IsZero():
+		case !end.IsZero() && string(st.Grant) != "client_credentials": // which mints as long as the client lives
 			return 1, end
 		}
 		return 2, time.Time{}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -29,19 +28,18 @@ func (e *examination) store(ctx context.Context) []Finding {
 		e.storeOK = true
 		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", from, e.inEnvironment())}
 	}
-	dir, err := os.MkdirTemp("", "tokencli-doctor-")
-	if err != nil {
-		return []Finding{wrong(check, fail.Store, "make room in the folder for temporary files, or set TMPDIR", "not looked at: no temporary folder can be made: %s", reason(err))}
+	if e.tempErr != nil {
+		return []Finding{wrong(check, fail.Store, "make room in the folder for temporary files, or set TMPDIR", "not looked at: no temporary folder can be made: %s", reason(e.tempErr))}
 	}
-	defer os.RemoveAll(dir)
 	options := e.options()
-	options.StateDir = dir
+	options.StateDir = e.temp
 	probe, err := session.Open(options)
 	if err != nil {
 		return []Finding{Failed(check, err)}
 	}
 	began := time.Now()
 	if err := probe.Prove(ctx); err != nil {
+		e.storeErr = err.Error()
 		f := Failed(check, err)
 		f.Text = from + ": " + f.Text
 		return []Finding{f}
@@ -49,11 +47,18 @@ func (e *examination) store(ctx context.Context) []Finding {
 	took := time.Since(began)
 	e.storeOK = true
 	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
-	if took > 3*time.Second {
-		return []Finding{warn(check, "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own", "%s", text)}
+	if took > slow {
+		mend := "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own"
+		if kind == "file" {
+			mend = "a passphrase is made expensive to guess: a key does without that (`tokencli store init file`)"
+		}
+		return []Finding{warn(check, mend, "%s", text)}
 	}
 	return []Finding{ok(check, "%s", text)}
 }
+
+// slow is what nobody wants to wait for with every call.
+const slow = 3 * time.Second
 
 func (e *examination) inEnvironment() string {
 	var names []string
@@ -115,7 +120,7 @@ func (e *examination) accounts(ctx context.Context) []Finding {
 		// What cannot be written may still be read; but each try at a store that does not answer takes
 		// its time.
 		seen[0].Outlook, seen[0].err = e.session.Outlook(ctx, names[0])
-		if seen[0].err != nil && !fail.Is(seen[0].err, fail.Usage) {
+		if err := seen[0].err; err != nil && (err.Error() == e.storeErr || fail.Is(err, fail.Store)) {
 			return append(findings, warn(check, "mend the store first", "not looked at, because the store cannot be used: %s", joined(names)))
 		}
 	}
@@ -185,7 +190,7 @@ func (e *examination) login(name account.Name, s sight) Finding {
 		return wrong(check, fail.NotLoggedIn, again, "not logged in")
 	case c == nil:
 		return ok(check, "set up, and not logged in yet")
-	case c.Origin != s.Definition.Origin():
+	case e.Session.Store != "env" && c.Origin != s.Definition.Origin(): // variables name no origin
 		setting := account.Name{Provider: name.Provider}.Var(account.BaseURL)
 		mend := "set " + setting + " to where it came from"
 		if e.Getenv(setting) != "" {

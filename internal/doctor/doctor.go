@@ -7,10 +7,10 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +69,8 @@ type Patient struct {
 const (
 	totalTime = 15 * time.Second
 	shortTime = 5 * time.Second
+	// grace is what a check gets to put the end of its time into words.
+	grace = 500 * time.Millisecond
 )
 
 // check is one named thing to look at. Its findings are in the order in which they are to be shown.
@@ -104,10 +106,13 @@ type examination struct {
 	names    []account.Name
 	namesErr error
 
-	proved  chan struct{} // closed when the store was tried
-	storeOK bool
-	asked   chan struct{} // closed when the providers were asked
-	skews   []skew
+	temp     string // a folder that is gone at the end
+	tempErr  error
+	proved   chan struct{} // closed when the store was tried
+	storeOK  bool
+	storeErr string
+	asked    chan struct{} // closed when the providers were asked
+	skews    []skew
 
 	mu     sync.Mutex
 	hidden hidden
@@ -115,7 +120,7 @@ type examination struct {
 
 // Examine runs every check.
 func Examine(ctx context.Context, p *Patient) (*Report, error) {
-	bounded, cancel := context.WithTimeout(ctx, totalTime)
+	bounded, cancel := context.WithTimeout(ctx, totalTime-grace)
 	defer cancel()
 	e := &examination{Patient: p, proved: make(chan struct{}), asked: make(chan struct{})}
 	e.hidden.start(p)
@@ -127,10 +132,14 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 	if e.session, err = session.Open(options); err != nil {
 		return nil, err
 	}
+	if e.temp, e.tempErr = os.MkdirTemp("", "tokencli-doctor-"); e.tempErr == nil {
+		defer os.RemoveAll(e.temp)
+	}
 	e.names, e.namesErr = e.choose(bounded)
 	for _, name := range slices.Concat(e.names, e.spelling().accounts(e.Environ)) {
 		e.hideAccount(name)
 	}
+	began := time.Now()
 	results := make([]chan []Finding, len(checks))
 	for i, c := range checks {
 		results[i] = make(chan []Finding, 1) // so that a check that was given up can still end
@@ -142,13 +151,11 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 	}
 	var findings []Finding
 	for i, c := range checks {
-		over := time.NewTimer(c.limit)
+		over := time.NewTimer(time.Until(began.Add(min(c.limit+grace, totalTime))))
 		select {
 		case found := <-results[i]:
 			findings = append(findings, found...)
 		case <-over.C:
-			findings = append(findings, givenUp(c))
-		case <-bounded.Done():
 			// What came in the same moment counts.
 			select {
 			case found := <-results[i]:
@@ -156,14 +163,27 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 			default:
 				findings = append(findings, givenUp(c))
 			}
+		case <-ctx.Done():
 		}
 		over.Stop()
 		if ctx.Err() != nil {
+			// The item that the keychain was tried with is taken back first.
+			if e.Session.Store == "keychain" {
+				select {
+				case <-e.proved:
+				case <-time.After(3 * time.Second):
+				}
+			}
 			return nil, fail.New(fail.Interrupted, "interrupted")
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for i := range findings {
+		// The last line of defence: no text is made of a secret.
+		findings[i].Text = fail.Redact(findings[i].Text, e.hidden.secrets...)
+		findings[i].Mend = fail.Redact(findings[i].Mend, e.hidden.secrets...)
+	}
 	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
 }
 
@@ -237,7 +257,15 @@ func Failed(check string, err error) Finding {
 	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Unforeseen {
 		text = "no answer in time"
 	}
-	return wrong(check, fail.KindOf(err), cmp.Or(fail.HintOf(err), "run the command that needs it, and see `tokencli help exit-codes`"), "%s", oneLine(text))
+	mend := fail.HintOf(err)
+	switch {
+	case mend != "":
+	case fail.Is(err, fail.Usage):
+		mend = "correct or remove what is named there"
+	default:
+		mend = "try again; `tokencli help exit-codes` tells what may be in the way"
+	}
+	return wrong(check, fail.KindOf(err), mend, "%s", oneLine(text))
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(fail.Printable(text)), " ") }

@@ -1,0 +1,58 @@
+package cmd
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"tokencli/internal/doctor"
+	"tokencli/internal/session"
+)
+
+// What `help environment` names is known to doctor, and nothing else passes for it.
+func TestDoctorKnowsTheVariables(t *testing.T) {
+	names := regexp.MustCompile(`TOKENCLI_(<PROVIDER>_)?[A-Z_]+`).FindAllString(environmentTopic().Long, -1)
+	if len(names) < 10 {
+		t.Fatalf("the topic names %q", names)
+	}
+	check := func(name string) []string {
+		getenv := func(string) string { return "" }
+		report, err := doctor.Examine(t.Context(), &doctor.Patient{
+			Environ: []string{name + "=x"}, Getenv: getenv, Now: time.Now, Offline: true,
+			Session: session.Options{Store: "memory", Getenv: getenv},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, f := range report.Findings {
+			if f.Check == "environment" {
+				texts = append(texts, f.Text)
+			}
+		}
+		return texts
+	}
+	for _, name := range names {
+		name = strings.Replace(name, "<PROVIDER>", "MOLONI_ON", 1)
+		if got := strings.Join(check(name), "; "); strings.Contains(got, "no variable") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := check("TOKENCLI_STROE"); len(got) != 1 || got[0] != "TOKENCLI_STROE is no variable of tokencli; TOKENCLI_STORE is" {
+		t.Errorf("a misspelt one: %q", got)
+	}
+}
+
+func TestUnquoted(t *testing.T) {
+	for text, want := range map[string]string{
+		"line 2: unknown key x":                "line 2: unknown key x",
+		"line 2: cannot use !!str `hunter2`":   "line 2: cannot use !!str a value",
+		"`a` and `b`":                          "a value and a value",
+		"line 2: cannot use `half of a secret": "line 2: cannot use a value",
+	} {
+		if got := unquoted(text); got != want {
+			t.Errorf("%q: %q instead of %q", text, got, want)
+		}
+	}
+}

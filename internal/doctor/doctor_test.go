@@ -1,0 +1,202 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tokencli/internal/account"
+	"tokencli/internal/credential"
+	"tokencli/internal/fail"
+	"tokencli/internal/provider"
+	"tokencli/internal/session"
+)
+
+func TestNearestVariable(t *testing.T) {
+	s := spelling{[]string{"mollie", "moloni", "moloni-on"}}
+	for variable, want := range map[string]string{
+		"TOKENCLI_MOLLIE_CLIENT_SERCET":          "TOKENCLI_MOLLIE_CLIENT_SECRET",
+		"TOKENCLI_MOLIE_CLIENT_ID":               "TOKENCLI_MOLLIE_CLIENT_ID",
+		"TOKENCLI_MOLONION_CLIENT_ID":            "TOKENCLI_MOLONI_ON_CLIENT_ID",
+		"TOKENCLI_MOLLIE_CLIENTID":               "TOKENCLI_MOLLIE_CLIENT_ID",
+		"TOKENCLI_MOLLIE__SHOP_B_CLIENT_SECERT":  "TOKENCLI_MOLLIE__SHOP_B_CLIENT_SECRET",
+		"TOKENCLI_FILEKEY":                       "TOKENCLI_FILE_KEY",
+		"TOKENCLI_STOR":                          "TOKENCLI_STORE",
+		"TOKENCLI_STATEDIR":                      "TOKENCLI_STATE_DIR",
+		"TOKENCLI_ACME_CLIENT_ID":                "",
+		"TOKENCLI_SOMETHING_ELSE_ALTOGETHER":     "",
+		"TOKENCLI_MOLLIE__SHOP_B_COMPLETELY_NEW": "",
+	} {
+		if got := s.nearest(variable); got != want {
+			t.Errorf("%s: %q instead of %q", variable, got, want)
+		}
+	}
+}
+
+func TestVariablesOfAccounts(t *testing.T) {
+	s := spelling{[]string{"mollie", "moloni", "moloni-on"}}
+	for variable, want := range map[string]string{
+		"TOKENCLI_MOLLIE_CLIENT_ID":         "mollie",
+		"TOKENCLI_MOLONI_ON_CLIENT_ID":      "moloni-on",
+		"TOKENCLI_MOLLIE__SHOP_B_CLIENT_ID": "mollie/shop-b",
+		"TOKENCLI_MOLLIE__CLIENT_ID":        "",
+		"TOKENCLI_MOLLIE__B_BASE_URL":       "",
+		"TOKENCLI_MOLLIEX_CLIENT_ID":        "",
+		"TOKENCLI_STORE":                    "",
+	} {
+		got := ""
+		if name, _, known := s.read(variable); known {
+			got = name.String()
+		}
+		if got != want {
+			t.Errorf("%s: %q instead of %q", variable, got, want)
+		}
+	}
+}
+
+func TestHiddenWords(t *testing.T) {
+	h := hidden{
+		secrets: []string{"s3cret-token"},
+		words: map[string]string{
+			"/home/ana": "~", "/home/ana/work": "W", "proxy": "PROXY", "mollie/acme": "mollie/n1", "mollie/acme-two": "mollie/n2",
+		},
+		user: "ana",
+	}
+	for text, want := range map[string]string{
+		"in /home/ana/state":                   "in ~/state",
+		"in /home/ana":                         "in ~",
+		"in /home/anabel/state":                "in /home/anabel/state",
+		"in /home/ana/work/x":                  "in W/x",
+		"http://proxy:3128":                    "http://PROXY:3128",
+		"proxying":                             "proxying",
+		"mollie/acme, mollie/acme-two":         "mollie/n1, mollie/n2",
+		"mollie/acme-three":                    "mollie/acme-three",
+		"sent s3cret-token":                    "sent [redacted]",
+		"sent s3cret%2Dtoken czNjcmV0LXRva2Vu": "sent [redacted] [redacted]",
+		"/run/media/ana/disk":                  "/run/media/USER/disk",
+		`C:\Users\ana\x`:                       `C:\Users\USER\x`,
+		"a banana":                             "a banana",
+		"/srv/banana/ana":                      "/srv/banana/USER",
+	} {
+		if got := h.apply(text); got != want {
+			t.Errorf("%q: %q instead of %q", text, got, want)
+		}
+	}
+}
+
+func examine(t *testing.T) *examination {
+	t.Helper()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p := &Patient{Getenv: func(string) string { return "" }, Now: func() time.Time { return now }, Session: session.Options{Store: "file"}}
+	e := &examination{Patient: p, proved: make(chan struct{}), asked: make(chan struct{})}
+	e.hidden.start(p)
+	return e
+}
+
+func TestClockByTheNearest(t *testing.T) {
+	for _, c := range []struct {
+		ahead []time.Duration
+		state State
+		text  string
+	}{
+		{nil, OK, "not compared"},
+		{[]time.Duration{time.Second}, OK, "right to 1s"},
+		{[]time.Duration{-time.Minute}, OK, "right to 1m0s"},
+		{[]time.Duration{61 * time.Second}, Problem, "a is 1m1s ahead of it"},
+		{[]time.Duration{-10 * time.Minute, -9 * time.Minute}, Problem, "a, b is 9m0s behind it"},
+		{[]time.Duration{time.Second, time.Hour}, Warning, "b is 1h0m0s ahead of it, and others are not"},
+	} {
+		e := examine(t)
+		for i, ahead := range c.ahead {
+			e.skews = append(e.skews, skew{string(rune('a' + i)), ahead})
+		}
+		close(e.asked)
+		got := e.clock(context.Background())
+		if len(got) != 1 || got[0].State != c.state || !strings.Contains(got[0].Text, c.text) {
+			t.Errorf("%v: %+v", c.ahead, got)
+		}
+	}
+}
+
+func TestWhatARecordTells(t *testing.T) {
+	name := account.Name{Provider: "acme"}
+	d := &provider.Definition{Name: "acme", Title: "Acme", API: provider.API{URL: "https://api.acme.example/"}}
+	e := examine(t)
+	now := e.Now()
+	valid := credential.Credential{Account: name, Grant: credential.AuthorizationCode, Origin: "https://api.acme.example", AccessToken: "access", RefreshToken: "refresh", ObtainedAt: now, AccessExpiresAt: now.Add(time.Hour)}
+	for what, c := range map[string]struct {
+		change func(*credential.Credential)
+		state  State
+		kind   fail.Kind
+		text   string
+	}{
+		"valid":          {func(*credential.Credential) {}, OK, 0, "valid by authorization_code, access until 2026-11-22 13:00 UTC"},
+		"other origin":   {func(c *credential.Credential) { c.Origin = "https://elsewhere.example" }, Problem, fail.LoginNeeded, "belongs to https://elsewhere.example, but"},
+		"ended":          {func(c *credential.Credential) { c.Ended, c.EndedReason = now, "invalid_grant" }, Problem, fail.LoginNeeded, "ended this login on 2026-11-22: invalid_grant"},
+		"over":           {func(c *credential.Credential) { c.RefreshToken, c.AccessExpiresAt = "", now }, Problem, fail.LoginNeeded, "nothing to renew it with"},
+		"cut off":        {func(c *credential.Credential) { c.Presented = now.Add(-time.Hour) }, Warning, 0, "a renewal was cut off on 2026-11-22 11:00 UTC"},
+		"being renewed":  {func(c *credential.Credential) { c.Presented = now.Add(-time.Second) }, OK, 0, "valid"},
+		"from tomorrow":  {func(c *credential.Credential) { c.ObtainedAt = now.Add(time.Hour) }, Warning, 0, "obtained in the future"},
+		"a little ahead": {func(c *credential.Credential) { c.ObtainedAt = now.Add(30 * time.Second) }, OK, 0, "valid"},
+	} {
+		kept := valid
+		c.change(&kept)
+		findings := e.account(name, sight{Outlook: &session.Outlook{Definition: d, Kept: &kept}}, map[string]port{})
+		i := slices.IndexFunc(findings, func(f Finding) bool {
+			return f.State == c.state && strings.Contains(f.Text, c.text) && f.Kind == c.kind
+		})
+		if i < 0 {
+			t.Errorf("%s: %+v", what, findings)
+		}
+		for _, f := range findings {
+			if f.State != OK && f.State != c.state {
+				t.Errorf("%s: %+v is too much", what, f)
+			}
+			if (f.Mend == "") != (f.State == OK) {
+				t.Errorf("%s: the mend of %+v", what, f)
+			}
+		}
+	}
+}
+
+// A check that hangs is given up, and the others are shown in their order.
+func TestAHangingCheckIsGivenUp(t *testing.T) {
+	before := checks
+	defer func() { checks = before }()
+	hang := make(chan struct{})
+	defer close(hang)
+	checks = []check{
+		{"first", 50 * time.Millisecond, func(*examination, context.Context) []Finding { return []Finding{ok("first", "well")} }},
+		{"hangs", 50 * time.Millisecond, func(*examination, context.Context) []Finding { <-hang; return nil }},
+		{"late", 50 * time.Millisecond, func(_ *examination, ctx context.Context) []Finding {
+			<-ctx.Done()
+			return []Finding{ok("late", "in its own words")}
+		}},
+	}
+	e := examine(t)
+	e.Session = session.Options{Store: "memory", Getenv: e.Getenv}
+	began := time.Now()
+	report, err := Examine(t.Context(), e.Patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if time.Since(began) > 5*time.Second {
+		t.Error("it took too long")
+	}
+	var got []string
+	for _, f := range report.Findings {
+		got = append(got, f.Check+" "+string(f.State))
+	}
+	if want := []string{"first ok", "hangs warning", "late ok"}; !slices.Equal(got, want) {
+		t.Errorf("%v instead of %v", got, want)
+	}
+
+	checks = append(checks, check{"store", time.Second, (*examination).store})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Examine(ctx, e.Patient); !fail.Is(err, fail.Interrupted) {
+		t.Errorf("an interrupt ends in %v", err)
+	}
+}
