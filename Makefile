@@ -25,7 +25,46 @@ race: ## run the tests under the race detector (needs a C compiler)
 
 .PHONY: keychain-test
 keychain-test: ## run the keychain tests against a real Secret Service, in a session of their own
-	$(WITH_KEYRING) go test -count=1 -run '$(KEYCHAIN_TESTS)' ./...
+	$(WITH_KEYRING) go test -count=1 -p 1 -run '$(KEYCHAIN_TESTS)' ./...
+
+.PHONY: windows-test
+windows-test: ## run what differs on Windows under Wine, with its Credential Manager
+	.ci/with-wine .ci/windows-test
+
+# What is measured, and the programs it is measured against.
+BENCH := dist/bench
+BENCH_FLAGS ?= -write docs/performance.md
+
+.PHONY: bench
+bench: ## measure what a token costs, beside a keychain of its own, and write docs/performance.md
+	@mkdir -p $(BENCH)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BENCH)/tokencli .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BENCH)/ ./bench ./bench/hello ./bench/keyring
+	.ci/with-keyring $(BENCH)/bench -bin $(BENCH) $(BENCH_FLAGS)
+
+# How long each fuzz target runs.
+FUZZ_TIME ?= 2m
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target, one after the other, for FUZZ_TIME each
+	@set -e; \
+	found=$$(go test -list '^Fuzz' ./...); \
+	echo "$$found" | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1x "$$package" </dev/null; \
+	done
+
+SOAK := dist/soak
+SOAK_TIME ?= 10m
+SOAK_FLAGS ?=
+
+.PHONY: soak
+soak: ## drive tokencli for SOAK_TIME while everything goes wrong, and print figures (docs/reliability.md)
+	@mkdir -p $(SOAK)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(SOAK)/tokencli .
+	CGO_ENABLED=0 go build -trimpath -o $(SOAK)/soak ./soak
+	.ci/with-keyring $(SOAK)/soak -binary $(SOAK)/tokencli -time $(SOAK_TIME) $(SOAK_FLAGS)
 
 .PHONY: lint
 lint: ## hold the rules of .golangci.yml, the layers among them

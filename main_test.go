@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"net"
 	"os"
@@ -93,21 +94,17 @@ const scriptKey = "AGE-SECRET-KEY-19T88G3THP6AP757MJXXJEQC8U7UWT28XWWLN5RMLW9VEH
 func condition(name string) (bool, error) {
 	switch name {
 	case "keychain":
-		return keychainWanted(), nil
+		return runtime.GOOS == "linux" && keychainWanted(), nil
 	case "ipv6":
-		l, err := net.Listen("tcp", "[::1]:0")
-		if err != nil {
+		l, _ := new(net.ListenConfig).Listen(context.Background(), "tcp", "[::1]:0")
+		if l == nil {
 			return false, nil
 		}
 		return true, l.Close()
 	case "usersystemd":
-		for _, name := range []string{"unshare", "systemctl"} {
-			if _, err := exec.LookPath(name); err != nil {
-				return false, nil
-			}
-		}
+		_, err := exec.LookPath("systemctl")
 		// As root alone, and where containers are allowed to nest.
-		return exec.Command("unshare", "--mount", "true").Run() == nil, nil
+		return err == nil && exec.CommandContext(context.Background(), "unshare", "--mount", "true").Run() == nil, nil
 	case "root":
 		return runtime.GOOS != "windows" && os.Geteuid() == 0, nil
 	}

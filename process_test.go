@@ -83,6 +83,22 @@ func cmdDeep(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], path)
 }
 
+// freeze FILE: stops the process whose id the file holds, until thaw FILE or the end of the script.
+func cmdFreeze(ts *testscript.TestScript, neg bool, args []string) {
+	pid := ts.ReadFile(args[0])
+	ts.Check(kill("-STOP", pid))
+	// A stopped process could not be ended, and the script would wait for it.
+	ts.Defer(func() { _ = kill("-CONT", pid) })
+}
+
+func cmdThaw(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(kill("-CONT", ts.ReadFile(args[0])))
+}
+
+func kill(signal, pid string) error {
+	return exec.CommandContext(context.Background(), "kill", signal, strings.TrimSpace(pid)).Run()
+}
+
 // silentbus VARIABLE: sets VARIABLE to the address of a message bus that takes calls and never answers.
 func cmdSilentBus(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs("bus")
@@ -123,7 +139,7 @@ func interrupted(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(args[2], args[3:]...)
+	cmd := exec.CommandContext(context.Background(), args[2], args[3:]...)
 	cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -176,7 +192,11 @@ func requestsAt(provider, operation string) (int, error) {
 	if provider == "stderr" {
 		return 0, nil
 	}
-	resp, err := http.Get(os.Getenv("SANDBOX") + "/_sandbox/stats")
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, os.Getenv("SANDBOX")+"/_sandbox/stats", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -50,7 +50,8 @@ import (
 //	stats PROVIDER FIELD N         the sandbox counted N: exchanges, refreshes, mints, revokes, reused,
 //	                               refused, faults, api, or requests.OPERATION
 //	events PATTERN [!]             a request at the sandbox matches
-//	mint PROVIDER VARIABLE [!]     makes a token pair and sets VARIABLE_ACCESS and VARIABLE_REFRESH
+//	mint PROVIDER VARIABLE         makes a token pair and sets VARIABLE_ACCESS and VARIABLE_REFRESH, as after
+//	                               an exchange that sent the redirect URI in MINT_REDIRECT, or none
 //	exits N COMMAND ARG...         runs a command that must end with exit code N
 //	exec herd N COMMAND ARG...     runs N processes at once; all must succeed with the same stdout
 //	fails N COMMAND ARG...         like exits, of a failure as all should be: nothing on stdout, one line
@@ -67,6 +68,7 @@ import (
 //	arrives PATTERN                waits until a request at the sandbox matches
 //	down, up                       the sandbox cannot be reached any more; it can again
 //	deep VARIABLE LENGTH           sets VARIABLE to a path of that length, to be made
+//	freeze FILE, thaw FILE         stops the process whose id the file holds; lets it go on
 //	silentbus VARIABLE             the address of a message bus that takes calls and never answers
 //	exec interrupt SIGNAL TRIGGER COMMAND ARG...  runs a command and sends it INT or TERM when the trigger
 //	                               is seen: PROVIDER:OPERATION (at the sandbox) or stderr:TEXT
@@ -95,6 +97,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"up":        cmdUp,
 	"deep":      cmdDeep,
 	"silentbus": cmdSilentBus,
+	"freeze":    cmdFreeze,
+	"thaw":      cmdThaw,
 	"port":      cmdPort,
 	"listen":    cmdListen,
 	"jsonfield": cmdJSONField,
@@ -454,8 +458,9 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 
 func awaitFile(path string) error {
 	for give := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(path); err == nil {
-			return nil
+		// On Windows a file that is being renamed is there before it can be opened.
+		if f, err := os.Open(path); err == nil {
+			return f.Close()
 		}
 		if time.Now().After(give) {
 			return fmt.Errorf("%s does not appear", path)
@@ -479,19 +484,24 @@ const (
 	firstPort, ports = 20000, 12000
 )
 
-// freePort returns a port that is free and that no other script was given.
-func freePort(ts *testscript.TestScript) string {
+// freePort returns a port that is free and that no other test was given.
+func freePort(t interface {
+	Fatalf(format string, args ...any)
+},
+) string {
 	nextPort.CompareAndSwap(0, 1+rand.Int64N(ports))
 	for range ports {
 		port := strconv.FormatInt(firstPort+nextPort.Add(1)%ports, 10)
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
 		}
-		ts.Check(l.Close())
+		if err := l.Close(); err != nil {
+			t.Fatalf("%v", err)
+		}
 		return port
 	}
-	ts.Fatalf("no port is free")
+	t.Fatalf("no port is free")
 	return ""
 }
 
@@ -530,19 +540,25 @@ func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdListen(ts *testscript.TestScript, neg bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 	ts.Setenv(args[0], l.Addr().String())
 	go func() {
+		var open []net.Conn // one that nobody knows any more would be closed
 		for {
 			conn, err := l.Accept()
 			if err != nil {
-				return
+				break
 			}
 			if args[1] == "close" {
 				_ = conn.Close()
+				continue
 			}
+			open = append(open, conn)
+		}
+		for _, conn := range open {
+			_ = conn.Close()
 		}
 	}()
 }
@@ -578,7 +594,7 @@ func herd() {
 	for i := range n {
 		wg.Go(func() {
 			var stdout, stderr bytes.Buffer
-			cmd := exec.Command(os.Args[2], os.Args[3:]...)
+			cmd := exec.CommandContext(context.Background(), os.Args[2], os.Args[3:]...)
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Run(); err != nil {
 				errs[i] = fmt.Errorf("%w: %s", err, stderr.String())

@@ -119,7 +119,8 @@ func (a *app) report(err error) int {
 	if errors.As(err, &silent) {
 		return int(silent)
 	}
-	fmt.Fprintf(a.stderr, "tokencli: %s\n", oneLine(err.Error()))
+	// What Windows says ends with a full stop.
+	fmt.Fprintf(a.stderr, "tokencli: %s\n", strings.TrimSuffix(oneLine(err.Error()), "."))
 	if hint := fail.HintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "hint: %s\n", oneLine(hint))
 	}

@@ -20,7 +20,7 @@ const planted = "pl4nted-s3cret"
 
 // leaks reports whether text holds the planted secret in any form that a verb could give it.
 func leaks(text string) bool {
-	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprint([]byte(planted)), fmt.Sprintf("% x", planted)} {
+	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), strings.Trim(fmt.Sprintf("%d", []byte(planted)), "[]"), fmt.Sprintf("% x", planted)} {
 		if strings.Contains(text, form) {
 			return true
 		}

@@ -59,6 +59,8 @@ func navigation(h http.Header) bool {
 	return (mode == "" || mode == "navigate") && (dest == "" || dest == "document")
 }
 
+// callback answers a reply of the provider. Where that is used, the status is 200 however the login ends:
+// with any other, browsers write the whole address into their console, with the code in it.
 func (r *Receiver) callback(w http.ResponseWriter, req *http.Request) {
 	v := r.judge(req.URL.RawQuery, false)
 	switch {
@@ -72,9 +74,9 @@ func (r *Receiver) callback(w http.ResponseWriter, req *http.Request) {
 		}
 		r.finish(v.err)
 		if v.words != "" {
-			r.page.show(w, http.StatusBadRequest, refusal(v.words))
+			r.page.show(w, http.StatusOK, refusal(v.words))
 		} else {
-			r.page.show(w, http.StatusBadRequest, failure(v.err.Error()))
+			r.page.show(w, http.StatusOK, failure(v.err.Error()))
 		}
 	case v.flaw == nothing && r.isSettled():
 		// The page of a finished login, loaded again: it has no query any more.
@@ -112,21 +114,12 @@ func (r *Receiver) showOutcome(w http.ResponseWriter, req *http.Request, again b
 		r.page.show(w, http.StatusOK, pending())
 	case r.outcome != nil:
 		text := fail.Scrub(r.outcome.Error(), 300, append(secrets, r.opts.State)...)
-		r.page.show(w, statusOf(r.outcome), failure(text))
+		r.page.show(w, http.StatusOK, failure(text))
 	case again:
 		r.page.show(w, http.StatusOK, already())
 	default:
 		r.page.show(w, http.StatusOK, success())
 	}
-}
-
-// statusOf returns the status of a page about a failure: the browser's request was right, and what came
-// after it went wrong, unless the provider said no.
-func statusOf(err error) int {
-	if fail.Is(err, fail.Refused) {
-		return http.StatusBadRequest
-	}
-	return http.StatusBadGateway
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

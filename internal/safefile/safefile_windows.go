@@ -29,7 +29,7 @@ func syncDir(string) error { return nil }
 // Windows is in the way of replacing and deleting it. It gives up after two seconds.
 func patiently(do func() error) error {
 	wait := time.Millisecond
-	for start := time.Now(); ; wait = min(2*wait, 4*time.Millisecond) {
+	for start := time.Now(); ; wait = min(2*wait, 50*time.Millisecond) {
 		err := do()
 		inUse := errors.Is(err, windows.ERROR_SHARING_VIOLATION) ||
 			errors.Is(err, windows.ERROR_LOCK_VIOLATION) ||

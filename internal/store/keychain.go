@@ -41,7 +41,7 @@ type KeychainOptions struct {
 	// portably, and the lock under which unlock prompts are shown. A read does not touch it.
 	StateDir string
 	// CanPrompt reports whether a person is there to answer a prompt. By default it is whether stdin or
-	// stderr is a terminal. It is asked only when the keychain is found to be locked.
+	// stderr is a terminal. On Linux it is asked only when the keychain is found to be locked.
 	CanPrompt func() bool
 	// Notify receives remarks for the person, one line each without a full stop: that an unlock prompt
 	// is waited for, that the list of names could not be kept. It may be called from another goroutine.

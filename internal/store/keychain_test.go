@@ -539,7 +539,27 @@ func TestKeychainSurvivesTheLossOfTheList(t *testing.T) {
 	mustBeAbsent(t, k, mollie)
 }
 
-// slow returns a library whose calls last until the test ends.
+// Through the goroutines that bound go-keyring's calls, the store keeps its contract.
+func TestLibraryContract(t *testing.T) {
+	testContract(t, func(t *testing.T) Store {
+		d := newDrawer(2560)
+		k := d.keychain(t)
+		ctx := context.Background() // go-keyring takes none
+		k.open = func(o KeychainOptions, p *patience) items {
+			return &library{
+				options: o, patience: p,
+				getItem:    func(_, user string) (string, error) { return d.get(ctx, user) },
+				setItem:    func(_, user, text string) error { return d.set(ctx, user, "", text) },
+				deleteItem: func(_, user string) error { return d.remove(ctx, user) },
+				isAbsent:   func(err error) bool { return errors.Is(err, errNoItem) },
+				explain:    func(err error) error { return err },
+			}
+		}
+		return keychainUnderTest{k}
+	})
+}
+
+// slow gives a store calls that last until the test ends.
 func slow(t *testing.T, k *Keychain, asks bool) {
 	t.Helper()
 	release := make(chan struct{})

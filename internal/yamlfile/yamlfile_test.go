@@ -37,7 +37,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeIsStrict(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"unknown key", "title: x\nclient_secret: s3cret-value\n", "line 2: unknown key client_secret"},
-		{"unknown key inside", "title: x\ninner:\n  name: n\n  nmae: n\n", "line 4: unknown key nmae"},
+		{"unknown key inside", "title: x\ninner:\n  name: n\n  nick: n\n", "line 4: unknown key nick"},
 		{"unknown key in a list", "many:\n  - name: a\n  - other: b\n", "line 3: unknown key other"},
 		{"two of them", "a: 1\nb: 2\n", "line 1: unknown key a; line 2: unknown key b"},
 		{"seven of them", "a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\ng: 7\n", "line 5: unknown key e; and 2 more"},

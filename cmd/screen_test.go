@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"tokencli/internal/account"
+	"tokencli/internal/session"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestRelative(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"in 59 s": 59 * time.Second, "in 1 min": time.Minute, "in 52 min": 52*time.Minute + 59*time.Second,
+		"in 119 min": 119 * time.Minute, "in 2 h": 2 * time.Hour, "in 47 h": 47*time.Hour + 59*time.Minute,
+		"in 13 days": 14*24*time.Hour - time.Second, "0 s ago": 0, "3 h ago": -3*time.Hour - time.Minute,
+		"90 min ago": -90 * time.Minute, "400 days ago": -400 * 24 * time.Hour,
+	} {
+		if got := relative(noon.Add(d), noon); got != want {
+			t.Errorf("%s: %q instead of %q", d, got, want)
+		}
+	}
+	if got := relative(time.Time{}, noon); got != "no end" {
+		t.Errorf("no time at all: %q", got)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"mollie", 6, "mollie"},
+		{"mollie/shop-b", 12, "mollie…hop-b"},
+		{"mollie/shop-b", 13, "mollie/shop-b"},
+		{"ééééééé", 4, "éé…é"},
+	} {
+		if got := shorten(c.text, c.width); got != c.want {
+			t.Errorf("%q in %d: %q instead of %q", c.text, c.width, got, c.want)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"", nil},
+		{"one two", []string{"one two"}},
+		{"one two three", []string{"one two", "three"}},
+		{"abcdefghijklmnopqrstuvwxyz", []string{"abcdefghij", "klmnopqrst", "uvwxyz"}},
+		{"a bcdefghijklmn o", []string{"a", "bcdefghijk", "lmn o"}},
+	} {
+		if got := wrap(c.text, 10); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q instead of %q", c.text, got, c.want)
+		}
+	}
+}
+
+func standing(name string, change func(*session.Status)) *session.Status {
+	n, err := account.Parse(name)
+	if err != nil {
+		panic(err)
+	}
+	st := &session.Status{Account: n, Grant: "authorization_code", State: "valid", Renews: true, Store: "keychain"}
+	st.AccessExpiresAt, st.RefreshExpiresAt = noon.Add(time.Hour), noon.Add(14*24*time.Hour)
+	change(st)
+	return st
+}
+
+func TestStatusTable(t *testing.T) {
+	found := []*session.Status{
+		standing("mollie", func(st *session.Status) { st.RefreshExpiresAt = time.Time{} }),
+		standing("moloni", func(*session.Status) {}),
+		standing("moloni/soon", func(st *session.Status) { st.RefreshExpiresAt = noon.Add(30 * time.Hour) }),
+		standing("monta", func(st *session.Status) {
+			st.State, st.Grant = "refreshable", "client_credentials"
+			st.AccessExpiresAt = noon.Add(-3 * time.Hour)
+		}),
+		standing("mollie/gone", func(st *session.Status) { st.State, st.Renews, st.Ended = "login_needed", false, true }),
+	}
+	const want = `ACCOUNT      STATE         ACCESS     REFRESH     GRANT   STORE
+mollie/gone  login_needed  in 60 min  refused     code    keychain
+moloni/soon  valid         in 60 min  in 30 h     code    keychain
+moloni       valid         in 60 min  in 14 days  code    keychain
+mollie       valid         in 60 min  no end      code    keychain
+monta        refreshable   3 h ago    in 14 days  client  keychain
+`
+	if got := statusTable(found, noon, screen{width: 80}); got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+
+	// The colours stand at the right words, and what is coloured reads the same.
+	coloured := statusTable(found, noon, screen{width: 80, coloured: true})
+	for _, part := range []string{"\x1b[31mlogin_needed\x1b[0m", "\x1b[32mvalid\x1b[0m", "\x1b[33mrefreshable\x1b[0m"} {
+		if !strings.Contains(coloured, part) {
+			t.Errorf("%q is not in %q", part, coloured)
+		}
+	}
+	plain := coloured
+	for _, c := range []colour{red, green, yellow, faint} {
+		plain = strings.ReplaceAll(plain, "\x1b["+string(c)+"m", "")
+	}
+	if plain = strings.ReplaceAll(plain, "\x1b[0m", ""); plain != want {
+		t.Errorf("without its colours it reads:\n%s", plain)
+	}
+}
+
+// Whatever the names and scopes are, no line is wider than 80 columns.
+func TestStatusTableFits(t *testing.T) {
+	long := strings.Repeat("abcdefgh", 8)
+	found := []*session.Status{
+		standing(long+"/"+long, func(st *session.Status) { st.State, st.Grant = "login_needed", "client_credentials" }),
+		standing(long+"/"+long[1:], func(st *session.Status) { st.AccessExpiresAt = noon.Add(-36500 * 24 * time.Hour) }),
+		standing("valid", func(st *session.Status) { st.Scopes = []string{strings.Repeat("s", 200), "t"} }),
+		standing("valid/x", func(st *session.Status) {
+			st.Grant, st.Scopes = "password", strings.Fields(strings.Repeat("payments.read ", 40))
+		}),
+	}
+	for line := range strings.Lines(statusTable(found, noon, screen{width: 80})) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
