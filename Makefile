@@ -31,6 +31,16 @@ keychain-test: ## run the keychain tests against a real Secret Service, in a ses
 windows-test: ## run what differs on Windows under Wine, with its Credential Manager
 	.ci/with-wine .ci/windows-test
 
+# Every page of a login as Chromium shows it; those in DOCUMENTED stand in docs/images.
+SCREENSHOTS := dist/screenshots
+DOCUMENTED := allowed-desktop-light denied-phone-dark stranger-phone-light
+
+.PHONY: screenshots
+screenshots: ## take pictures of the browser's pages (needs chromium and chromedriver), and write docs/images
+	mkdir -p $(SCREENSHOTS) docs/images
+	go test -count=1 -run '^TestChromium$$' -screenshots $(SCREENSHOTS) .
+	cp $(DOCUMENTED:%=$(SCREENSHOTS)/%.png) docs/images/
+
 # What is measured, and the programs it is measured against.
 BENCH := dist/bench
 BENCH_FLAGS ?= -write docs/performance.md

@@ -362,17 +362,26 @@ func cmdNoSecret(ts *testscript.TestScript, neg bool, args []string) {
 	lookForSecrets(ts, args)
 }
 
-func lookForSecrets(ts *testscript.TestScript, secrets []string) {
+// formsOf returns the secrets as they are, URL-encoded and in base64.
+func formsOf(secrets []string) []string {
 	var forms []string
 	for _, secret := range secrets {
-		forms = append(forms, secret, url.QueryEscape(secret))
+		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
 		// In the base64 of a longer text it may begin at any of three places; the characters that hold
 		// bits of its neighbours are left out.
 		for shift := range 3 {
-			form := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("-", shift) + secret))
-			forms = append(forms, form[(shift*8+5)/6:len(form)-1])
+			text := []byte(strings.Repeat("-", shift) + secret)
+			for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				form := encoding.EncodeToString(text)
+				forms = append(forms, form[(shift*8+5)/6:len(form)-1])
+			}
 		}
 	}
+	return forms
+}
+
+func lookForSecrets(ts *testscript.TestScript, secrets []string) {
+	forms := formsOf(secrets)
 	look := func(where, text string) {
 		for _, form := range forms {
 			if strings.Contains(text, form) {

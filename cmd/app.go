@@ -50,11 +50,12 @@ func Main(version string) (code int) {
 			code = int(fail.Unforeseen)
 		}
 	}()
-	if code, done := a.quickToken(context.Background(), os.Args[1:]); done {
-		return code
-	}
+	// Also for the short way: a keychain may keep even a read waiting, behind a prompt.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if code, done := a.quickToken(ctx, os.Args[1:]); done {
+		return code
+	}
 	return a.run(ctx, os.Args[1:])
 }
 

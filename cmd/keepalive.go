@@ -219,7 +219,7 @@ func (a *app) jobStore(set *settings) ([]setting, error) {
 			WithHint("choose another store: TOKENCLI_STORE=keychain or TOKENCLI_STORE=file")
 	case "file":
 		key := strings.TrimSpace(a.getenv(account.FileKey))
-		const hint = "make a key file (`age-keygen -o FILE`, mode 0600) and set " + account.FileKey + " to its path"
+		const hint = "make a key file (`tokencli store init file`) and set " + account.FileKey + " to its path"
 		switch {
 		case key == "" && a.getenv(account.FilePassphrase) != "":
 			return nil, usage("a passphrase cannot be given to a job without writing it down").WithHint(hint)

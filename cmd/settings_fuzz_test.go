@@ -24,8 +24,8 @@ func FuzzConfig(f *testing.F) {
 	for _, command := range []string{"save --to ci", `["save","a b"]`, `["",""]`, "[", " ", "[null]", `["a\u0000"]`} {
 		f.Add([]byte("store: env\n"), command)
 	}
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte, onRotate string) {
-		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "config.yaml"), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ type figures struct {
 	wrongs   int
 	rounds   int
 	revived  int
+	middle   int // interrupted after the provider had renewed: exit 130
 	early    int // ended by a signal before they listened to signals
 	defects  []string
 }
@@ -150,6 +151,7 @@ func report(w io.Writer, seed uint64, took time.Duration, rigs []*rig) {
 		}
 		return strings.Join(parts, ", ")
 	})
+	number("SIGTERM or SIGINT in the middle of a renewal, saved first", func(r *rig) int { return r.middle })
 	number("ended by SIGTERM or SIGINT before they listened, no renewal begun", func(r *rig) int { return r.early })
 	number("logins the provider wrongly called ended, back by `refresh`", func(r *rig) int { return r.revived })
 	number("**wrong answers**", func(r *rig) int { return r.wrongs })

@@ -44,8 +44,11 @@ type ledger struct {
 	spent  map[string]*exchange // refresh tokens, by what spent them
 	reused []*reuse
 	all    []*exchange
-	ends   int // logins ended by the provider: how many refusals were lies or asked for
+	lies   int // refusals that called a login ended that was not, since the last calm
 }
+
+// lie is what such a refusal says.
+const lie = "this login has ended, which is a lie"
 
 type issued struct {
 	at   time.Time
@@ -235,6 +238,9 @@ func (l *ledger) ask(server *sandbox.Server, provider string, r *http.Request, p
 			life = 0 // whatever the field is called
 		}
 		l.tokens[token] = issued{at: now, life: life}
+	}
+	if out != nil && bytes.Contains(out.Body.Bytes(), []byte(lie)) {
+		l.lies++
 	}
 	if after.ReusedRefreshTokens > before.ReusedRefreshTokens {
 		l.reused = append(l.reused, &reuse{process: process, first: l.spent[sent]})

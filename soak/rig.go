@@ -254,6 +254,10 @@ func (r *rig) breakStore(long time.Duration) error {
 func (r *rig) judge(provider string, p *process) {
 	r.countExit(p.code)
 	what := strings.Join(p.args, " ")
+	x := r.peer.exchangeOf(provider, p.number)
+	if x != nil && p.code == 130 {
+		r.add(&r.middle, 1)
+	}
 	switch {
 	case p.hung:
 		r.defect("%s hung: %s", what, p.stderr.String())
@@ -262,7 +266,7 @@ func (r *rig) judge(provider string, p *process) {
 	case p.killed == syscall.SIGTERM || p.killed == syscall.SIGINT:
 		// Before tokencli listens to signals they end it at once; then it must not have begun a renewal.
 		r.add(&r.early, 1)
-		if r.peer.exchangeOf(provider, p.number) != nil {
+		if x != nil {
 			r.defect("%s was ended by %s in the middle of a renewal", what, p.killed)
 		}
 	case p.killed != 0 && p.killed != syscall.SIGKILL:
@@ -277,7 +281,6 @@ func (r *rig) judge(provider string, p *process) {
 	if p.code < 0 && !strings.HasSuffix(p.stdout.text.String(), "\n") {
 		return // cut off
 	}
-	x := r.peer.exchangeOf(provider, p.number)
 	l := r.peer.accounts[provider]
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -351,7 +354,11 @@ func (p *process) String() string {
 	if p == nil {
 		return "(long gone)"
 	}
-	return fmt.Sprintf("%d (%s; exit %d, signal %s, from %s to %s; said: %s)", p.number, strings.Join(p.args, " "), p.code, p.killed,
+	end := fmt.Sprintf("exit %d", p.code)
+	if p.killed != 0 {
+		end = p.killed.String()
+	}
+	return fmt.Sprintf("%d (%s; %s, from %s to %s; said: %s)", p.number, strings.Join(p.args, " "), end,
 		p.started.Format(clock), p.ended.Format(clock), strings.TrimSpace(p.stderr.String()))
 }
 
@@ -373,13 +380,13 @@ func (r *rig) calm(provider string) error {
 	cause := r.explainReuse(provider)
 	l := r.peer.accounts[provider]
 	l.mu.Lock()
-	ended := l.ends
-	l.ends = 0
+	lies := l.lies
+	l.lies = 0
 	l.mu.Unlock()
 	if p.code == 0 {
 		return nil
 	}
-	if p.code == 4 && ended > 0 && cause == "" {
+	if p.code == 4 && lies > 0 && cause == "" {
 		// The provider said that the login had ended. `refresh` asks again.
 		again, err := r.start(provider, "refresh", provider)
 		if err != nil {

@@ -28,7 +28,11 @@ var (
 func harmlessFaults() []sandbox.Fault {
 	about := "the client {client_id} with the secret {secret} may not do that"
 	list := []sandbox.Fault{
-		{Kind: "drop"}, {Kind: "html"}, {Kind: "empty"}, {Kind: "truncated"}, {Kind: "no_expiry"},
+		{Kind: "drop"},
+		{Kind: "html"},
+		{Kind: "empty"},
+		{Kind: "truncated"},
+		{Kind: "no_expiry"},
 		{Kind: "huge", Bytes: 3 << 20},
 		{Kind: "redirect", Location: "/trap"},
 		{Kind: "error", Error: "invalid_client", Description: about, Status: http.StatusUnauthorized},
@@ -39,7 +43,8 @@ func harmlessFaults() []sandbox.Fault {
 		{Kind: "status", Status: http.StatusRequestTimeout},
 		{Kind: "status", Status: http.StatusInternalServerError, Body: `{"error":"invalid_grant"}`},
 		{Kind: "status", Status: http.StatusNotFound, Body: `{"error":"invalid_grant"}`},
-		{Kind: "503"}, {Kind: "503", Seconds: 1},
+		{Kind: "503"},
+		{Kind: "503", Seconds: 1},
 	}
 	for _, form := range []string{"delta", "date", "epoch"} {
 		list = append(list, sandbox.Fault{Kind: "429", Seconds: 1, Form: form}, sandbox.Fault{Kind: "503", Seconds: 3600, Form: form})
@@ -82,12 +87,7 @@ func (r *rig) provoke(provider string, random *rand.Rand) error {
 	case n < 4:
 		f = expensive[random.IntN(len(expensive))]
 	case n < 10:
-		f = sandbox.Fault{Kind: "error", Error: "invalid_grant", Status: http.StatusBadRequest, Description: "a lie"}
-		l := r.peer.accounts[provider]
-		l.mu.Lock()
-		l.ends++
-		l.mu.Unlock()
-		r.fault("false invalid_grant")
+		f = sandbox.Fault{Kind: "error", Error: "invalid_grant", Status: http.StatusBadRequest, Description: lie}
 	case n < 30:
 		kind := []string{"delay", "delay_reply"}[random.IntN(2)]
 		r.peer.hold(provider, &wait{kind: kind, long: time.Duration(100+random.IntN(1200)) * time.Millisecond, held: make(chan int, 1)})
@@ -95,13 +95,14 @@ func (r *rig) provoke(provider string, random *rand.Rand) error {
 		return nil
 	}
 	f.Provider, f.On, f.After = provider, "refresh", random.IntN(2)
-	if f.Kind != "error" || f.Description != "a lie" {
-		name := f.Kind
-		if f.Handled != nil {
-			name += ", spent"
-		}
-		r.fault(name)
+	name := f.Kind
+	switch {
+	case f.Handled != nil:
+		name += ", spent"
+	case f.Description == lie:
+		name = "false invalid_grant"
 	}
+	r.fault(name)
 	return r.peer.server.Inject(f)
 }
 

@@ -187,7 +187,7 @@ func TestCallRedirects(t *testing.T) {
 		{"another host, query", "GET a?x=1", "", true, "OTHER/b", 302, []step{{method: "GET", uri: "/b"}}, ""},
 		{"protocol-relative", "GET a", "", false, "//OTHERHOST/b", 301, []step{{method: "GET", uri: "/b"}}, ""},
 		{"another name of the same machine", "GET a", "", false, "http://localhost:OWNPORT/v1/b", 302, []step{{own: true, method: "GET", uri: "/v1/b"}}, ""},
-		{"away and back", "GET a", "", false, "OTHER/back", 302, []step{{method: "GET", uri: "/back"}, {own: true, method: "GET", uri: "/v1/end"}}, ""},
+		{"away and back", "GET a", "", false, "OTHER/back", 302, []step{{method: "GET", uri: "/back"}, {own: true, method: "GET", uri: "/v1/on"}, {own: true, method: "GET", uri: "/v1/end"}}, ""},
 
 		{"303 asks with GET", "POST a", "x=1", false, "/v1/b", 303, []step{{own: true, method: "GET", uri: "/v1/b", token: true, custom: "mine"}}, ""},
 		{"303 after PUT", "PUT a", "x=1", false, "/v1/b", 303, []step{{own: true, method: "GET", uri: "/v1/b", token: true, custom: "mine"}}, ""},
@@ -221,13 +221,16 @@ func TestCallRedirects(t *testing.T) {
 				case r.URL.Path == "/v1/loop":
 					w.Header().Set("Location", "/v1/loop")
 					w.WriteHeader(http.StatusFound)
+				case r.URL.Path == "/v1/on":
+					w.Header().Set("Location", "/v1/end")
+					w.WriteHeader(http.StatusFound)
 				default:
 					w.WriteHeader(ok)
 				}
 			})
 			other.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/back" {
-					w.Header().Set("Location", ownURL+"/v1/end")
+					w.Header().Set("Location", ownURL+"/v1/on")
 					w.WriteHeader(http.StatusFound)
 				}
 			}
@@ -251,6 +254,9 @@ func TestCallRedirects(t *testing.T) {
 				}
 				if len(other.all()) > 0 {
 					t.Errorf("asked elsewhere: %+v", other.all())
+				}
+				if n := len(own.all()); n > 11 {
+					t.Errorf("asked %d times", n)
 				}
 				return
 			}

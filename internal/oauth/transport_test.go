@@ -474,7 +474,7 @@ func TestHTTPSProxy(t *testing.T) {
 	for name, tt := range map[string]struct{ setting, want string }{
 		"honoured":        {setting(newPeer(t, tunnel).URL), "granted=true"},
 		"closed":          {setting(closed.URL), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer hint=check HTTPS_PROXY"},
-		"wants a login":   {setting(refusing(407)), "kind=6"},
+		"wants a login":   {setting(refusing(407)), "the proxy does not work hint=check HTTPS_PROXY"},
 		"does not let on": {setting(refusing(502)), "kind=6"},
 		"no proxy at all": {setting(raw(t, "220 mail.example\r\n")), "kind=6"},
 		"not an address":  {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "%zz@proxy.example:3128", "kind=6"},

@@ -171,17 +171,20 @@ func (r *Receiver) introduce(address string, opening, canPaste bool) {
 	if r.cert == nil && r.opts.TLSCert != "" {
 		r.voice.say("warning: the certificate is not used, because the redirect URI is not https on loopback")
 	}
-	if r.cert != nil && r.cert.made {
-		r.voice.say("the browser will warn once: the certificate was made for this login")
-		r.voice.say("let it go on where the certificate's SHA-256 fingerprint is")
-		r.voice.say("%s", r.cert.fingerprint())
-	}
 	if opening {
 		r.voice.say("opening the browser to log in to %s; if none opens:", who)
 	} else {
 		r.voice.say("to log in to %s, open this address in a browser:", who)
 	}
 	r.voice.say("%s", fail.Printable(address))
+	if r.target.listens() {
+		r.voice.say("log in there and agree; the answer then comes here by itself")
+	}
+	if r.cert != nil && r.cert.made {
+		r.voice.say("the browser will warn once at the end: the certificate was made for this login")
+		r.voice.say("let it go on (often behind Advanced); the certificate's SHA-256 fingerprint is")
+		r.voice.say("%s", r.cert.fingerprint())
+	}
 	if r.target.listens() {
 		for _, hint := range look(r.opts.Environ, fileExists).hints(port) {
 			r.voice.say("%s", hint)

@@ -191,6 +191,11 @@ func (s *Session) register(p *plan) error {
 				s.tell("Register this redirect URI there, character by character: %s", uri)
 			}
 		}
+		if d.SecretRequired() {
+			s.tell("Then enter its id and its secret here. They are kept with the login: you are asked once.")
+		} else {
+			s.tell("Then enter its id here. It is kept with the login: you are asked once.")
+		}
 		id, err := p.Ask.Ask("Client id")
 		if err != nil {
 			return err
