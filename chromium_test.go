@@ -223,6 +223,7 @@ func startChromium(t *testing.T) *chromium {
 	// Not with the context of the test, which ends before its cleanup.
 	ctx := context.WithoutCancel(t.Context())
 	driver := exec.CommandContext(ctx, "chromedriver", "--port=0")
+	driver.Env = append(os.Environ(), "HOME="+t.TempDir())
 	stdout, err := driver.StdoutPipe()
 	if err == nil {
 		err = driver.Start()
@@ -230,6 +231,10 @@ func startChromium(t *testing.T) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		_ = driver.Process.Kill()
+		_ = driver.Wait()
+	})
 	started := regexp.MustCompile(`started successfully on port (\d+)`)
 	c := &chromium{t: t, ctx: ctx, netlog: filepath.Join(t.TempDir(), "netlog.json")}
 	lines := bufio.NewScanner(stdout)
@@ -258,11 +263,7 @@ func startChromium(t *testing.T) *chromium {
 		}},
 	}}}, &made)
 	c.session += "/" + made.SessionID
-	t.Cleanup(func() {
-		c.quit()
-		_ = driver.Process.Kill()
-		_ = driver.Wait()
-	})
+	t.Cleanup(c.quit)
 	// The browser's own first page is none of ours.
 	c.open("about:blank")
 	c.log("performance")

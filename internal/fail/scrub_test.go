@@ -107,15 +107,16 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// A provider's reply may be 1 MiB long; the bound tells linear from quadratic, on a slow machine under -race.
+// A provider's reply may be 1 MiB long. Looking for the end of an entity all the way from every ampersand
+// would take the square of its length, half a minute; the bound tells that from a slow machine.
 func TestRedactIsQuickOnHostileText(t *testing.T) {
-	for _, unit := range []string{"&", "%", `\u`, "a", "aaaaaaab"} {
-		text := strings.Repeat(unit, 1<<17/len(unit))
-		start := time.Now()
-		fail.Redact(text, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", odd)
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("%q: %s", unit, took)
-		}
+	text := strings.Repeat("&", 1<<19)
+	start := time.Now()
+	if got := fail.Redact(text, "one-secret-of-many"); got != text {
+		t.Error("something is masked")
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

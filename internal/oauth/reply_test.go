@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,9 +28,18 @@ func answered(status int, body string, headers ...string) *answer {
 	}
 }
 
+// decoded holds the definitions of reader, which are many times more work to decode than a reply.
+var decoded sync.Map
+
+// reader returns a client that only reads; nothing of it may be changed.
 func reader(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Definition: definition(t, name, "")}
+	if c, ok := decoded.Load(name); ok {
+		return c.(*Client)
+	}
+	c := &Client{Definition: definition(t, name, "")}
+	decoded.Store(name, c)
+	return c
 }
 
 func TestRepliesOfTheProvidersPages(t *testing.T) {
