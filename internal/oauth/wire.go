@@ -301,7 +301,9 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 		f = fail.New(fail.Unavailable, "%s did not answer in time (%s)", c.Definition.Title, host)
 	case refused(err):
 		f = fail.New(fail.Unavailable, "%s cannot be reached: %s refuses the connection", c.Definition.Title, host)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, wsaConnReset):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, wsaConnReset),
+		// net/http has no name for a peer that hangs up before the request is written.
+		strings.Contains(err.Error(), "server closed idle connection"):
 		f = fail.New(fail.Unavailable, "%s closed the connection without an answer (%s)", c.Definition.Title, host)
 	case errors.Is(err, context.Canceled):
 		f = fail.New(fail.Interrupted, "interrupted")

@@ -68,6 +68,13 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 		add("refresh token", "life: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
 	}
 	add("static token", either(d.Static.Looks, ""), d.Static.Create)
+	if d.API.URL != "" {
+		kind := ""
+		if d.API.GraphQL {
+			kind = "GraphQL: tokencli api " + name + " --query '...'"
+		}
+		add("API", d.API.URL, kind, pages(d.API.Paginate))
+	}
 	for _, probe := range d.WhoAmI {
 		add("whoami", probe.Method+" "+probe.URL)
 	}
@@ -91,6 +98,20 @@ func names(p provider.Params) string {
 	}
 	slices.Sort(list)
 	return strings.Join(list, ", ")
+}
+
+func pages(p *provider.Paginate) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Next != "":
+		return "pages: the reply names the next one (" + p.Next + ")"
+	case p.Link:
+		return "pages: the Link header names the next one"
+	case p.Page != "":
+		return "pages: counted by " + p.Page
+	}
+	return "pages: counted by " + p.Offset
 }
 
 func state(a *provider.Authorize) string {

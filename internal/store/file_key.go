@@ -61,7 +61,7 @@ func parseFileKey(setting string) (*fileKeys, error) {
 	identities, err := age.ParseIdentities(strings.NewReader(text))
 	if err != nil {
 		return nil, fail.New(fail.Usage, "%s does not hold an age identity that can be read", source).
-			WithHint("an identity is one line, AGE-SECRET-KEY-1...; `age-keygen -o FILE` makes one")
+			WithHint("an identity is one line, AGE-SECRET-KEY-1...; `tokencli store init file --key FILE` makes one")
 	}
 	var recipient age.Recipient
 	switch first := identities[0].(type) {
@@ -71,7 +71,7 @@ func parseFileKey(setting string) (*fileKeys, error) {
 		recipient = first.Recipient()
 	default:
 		return nil, fail.New(fail.Usage, "%s holds an age identity of a kind that tokencli cannot write with", source).
-			WithHint("`age-keygen -o FILE` makes one that it can")
+			WithHint("`tokencli store init file --key FILE` makes one that it can")
 	}
 	return &fileKeys{setting: account.FileKey, recipient: recipient, identities: identities}, nil
 }
@@ -94,7 +94,7 @@ func readKeyFile(path string) ([]byte, error) {
 			WithHint("run tokencli as the user who may read it, or name a key of your own")
 	case err != nil:
 		failure := fail.New(fail.Usage, "%s is neither an age identity nor the path of a file that is there", account.FileKey).
-			WithHint("set it to AGE-SECRET-KEY-1... or to a file that `age-keygen -o FILE` wrote")
+			WithHint("set it to AGE-SECRET-KEY-1... or to a file that `tokencli store init file` or age-keygen wrote")
 		if strings.HasPrefix(path, "~") {
 			failure = failure.WithHint("write the path in full: a '~' is not expanded here")
 		}

@@ -30,7 +30,7 @@ func TestLockPeer(t *testing.T) {
 	locks := Locks{Dir: os.Getenv(lockDir)}
 	switch os.Getenv(lockRole) {
 	case "":
-		t.Skip("plays a part in other tests")
+		return // no part is to be played
 	case "hold": // until it is killed or its standard input ends
 		release, err := locks.Acquire(t.Context(), mollie)
 		if err != nil {
