@@ -111,8 +111,8 @@ The output is one of
 }
 
 // quickToken is the short way of `token ACCOUNT`, which stands in prompts and loops: building the tree of
-// commands would cost as much as the rest. done is false for whatever is not plain, from a wrong flag to a
-// token that has to be renewed; that takes the ordinary way, from its beginning.
+// commands would cost as much as the rest. done is false for whatever is not plain, such as a wrong flag or
+// a cry for help; that takes the ordinary way, from its beginning.
 func (a *app) quickToken(ctx context.Context, args []string) (code int, done bool) {
 	if len(args) < 2 || args[0] != "token" {
 		return 0, false
@@ -133,25 +133,13 @@ func (a *app) quickToken(ctx context.Context, args []string) (code int, done boo
 		return 0, false
 	}
 	o, err := flags.options(set, name, f.Changed("min-ttl"))
-	if err != nil {
-		return 0, false
-	}
-	s, err := a.open()
-	if err != nil {
-		return 0, false
-	}
-	queryParam, err := a.presentation(s, o)
-	if err != nil {
-		return 0, false
-	}
-	c, err := s.Fresh(ctx, name, o.minTTL)
-	if err == nil && c != nil {
-		err = a.printToken(c, o, queryParam)
+	if err == nil {
+		err = a.token(ctx, o)
 	}
 	if err != nil {
 		return a.report(err), true
 	}
-	return 0, c != nil
+	return 0, true
 }
 
 func (a *app) token(ctx context.Context, o tokenOptions) error {

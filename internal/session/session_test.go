@@ -318,15 +318,7 @@ func TestTokenAsksNobodyWhileItIsFresh(t *testing.T) {
 		t.Error("another token than the one at hand")
 	}
 	w.asked(moloniOn, 0)
-	if got, err := s.Fresh(t.Context(), moloniOn, time.Minute); err != nil || got == nil {
-		t.Errorf("Fresh = %v, %v", got, err)
-	}
-	if got, err := s.Fresh(t.Context(), moloniOn, 48*time.Hour); err != nil || got != nil {
-		t.Errorf("Fresh for longer than the token lives = %v, %v", got, err)
-	}
-	_, err := s.Fresh(t.Context(), monta, 0)
-	mustFail(t, err, fail.NotLoggedIn, "not logged in to monta")
-	_, err = s.Token(t.Context(), monta, 0)
+	_, err := s.Token(t.Context(), monta, 0)
 	mustFail(t, err, fail.NotLoggedIn, "not logged in to monta")
 }
 

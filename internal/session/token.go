@@ -14,22 +14,6 @@ import (
 	"tokencli/internal/store"
 )
 
-// Fresh returns the credential if its access token is valid for at least minTTL as it is, and nil where
-// Token has more to do. It reads the store once and does nothing else.
-func (s *Session) Fresh(ctx context.Context, name account.Name, minTTL time.Duration) (*credential.Credential, error) {
-	if s.rescueWaits(name) {
-		return nil, nil
-	}
-	c, err := s.Store.Get(ctx, name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, s.notLoggedIn(name, err)
-	case err != nil || !c.Fresh(s.now(), minTTL):
-		return nil, err
-	}
-	return c, nil
-}
-
 // Token returns a credential whose access token is valid for at least minTTL, renewing it first where
 // that is needed and possible. A token that was just renewed is returned however short it lives: there is
 // one renewal a call.
