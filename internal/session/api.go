@@ -64,7 +64,7 @@ func (s *Session) API(ctx context.Context, name account.Name, r Request, take fu
 	if err != nil {
 		s.tell("warning: %v", err)
 	}
-	if err := checkOrigin(c, client.Definition); err != nil {
+	if err := s.mayUse(c, client.Definition); err != nil {
 		return err
 	}
 	for seen := make(map[string]bool); call != nil; {

@@ -136,15 +136,16 @@ func (s *Session) stored(ctx context.Context, name account.Name) (*credential.Cr
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, s.notLoggedIn(name, err)
 	}
-	if err == nil && c.Origin == "" && !s.keeps() {
-		// What the environment holds belongs to where the environment points.
-		d, err := s.Definition(name.Provider)
-		if err != nil {
-			return nil, err
-		}
-		c.Origin = d.Origin()
-	}
 	return c, err
+}
+
+// mayUse is checkOrigin for a token that is about to be used. An access token in the environment belongs to
+// where the environment points.
+func (s *Session) mayUse(c *credential.Credential, d *provider.Definition) error {
+	if c.Origin == "" && !s.keeps() {
+		return nil
+	}
+	return checkOrigin(c, d)
 }
 
 // notLoggedIn is the failure of an account that nothing is kept of. Where there is no such provider either,

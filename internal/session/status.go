@@ -94,7 +94,7 @@ func (s *Session) WhoAmI(ctx context.Context, name account.Name, minTTL time.Dur
 	if err != nil {
 		s.tell("warning: %v", err)
 	}
-	if err := checkOrigin(c, client.Definition); err != nil {
+	if err := s.mayUse(c, client.Definition); err != nil {
 		return nil, err
 	}
 	details, err := client.WhoAmI(ctx, c.AccessToken.Reveal())
