@@ -19,7 +19,7 @@ const (
 	ended
 )
 
-// TestWhatEndsALogin is DESIGN 6 as a table. A line too many in it logs people out; one too few asks a
+// TestWhatEndsALogin is what ends a login, as a table. A line too many in it logs people out; one too few asks a
 // dead refresh token again for ever.
 func TestWhatEndsALogin(t *testing.T) {
 	tests := []struct {

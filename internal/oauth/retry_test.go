@@ -84,7 +84,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// A locked account is locked for longer by every further try (dossier 2.2).
+// A locked account is locked for longer by every further try.
 func TestALockedAccountIsNotTriedAgain(t *testing.T) {
 	for _, status := range []int{400, 429, 503} {
 		p := newPeer(t, replies(status, `{"error":"too_many_login_attempts"}`, "Retry-After", "0"))

@@ -368,7 +368,7 @@ func (a *answer) object() (map[string]any, string) {
 	return object, ""
 }
 
-// refusal reads an answer that is no success, by what DESIGN calls "what ends a login": invalid_grant,
+// refusal reads an answer that is no success, by the rule of what ends a login: invalid_grant,
 // or, where the codes are not documented, a 400 or 401 with a JSON error that does not speak of the
 // client. Never a 404, 407, 408, 429, 5xx or anything that is no JSON. Where nothing but the client's own
 // credentials was sent, the error is about them, whatever it says.

@@ -19,7 +19,7 @@ func find(t *testing.T, name string) *Definition {
 	return d
 }
 
-// The facts of DESIGN and the dossier. They stand here a second time so that an edit of a definition
+// The facts of docs/providers.md. They stand here a second time so that an edit of a definition
 // cannot silently change where a secret goes and how.
 func TestBuiltinFacts(t *testing.T) {
 	type facts struct {

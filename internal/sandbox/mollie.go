@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Mollie: provider-docs/mollie.txt, https://docs.mollie.com/reference/oauth2/authorize,
-// https://docs.mollie.com/reference/oauth-revoke-tokens, and dossier 3. The two hosts my.mollie.com and
+// Mollie: https://docs.mollie.com/reference/oauth2/authorize,
+// https://docs.mollie.com/reference/oauth-revoke-tokens. The two hosts my.mollie.com and
 // api.mollie.com are one here: their paths do not meet.
 
 const (
@@ -25,7 +25,7 @@ func mollie() dialect {
 		name:         "mollie",
 		clientID:     "app_SandboxSandboxSandboxSa",
 		clientSecret: "sandboxMollieSecretSandboxMollieSecret00",
-		documented:   lives{code: 30 * time.Second, access: time.Hour}, // code: dossier 3.1 row 3
+		documented:   lives{code: 30 * time.Second, access: time.Hour}, // code: docs/providers.md
 		endless:      []string{"refresh"},                              // "The refresh token does not expire."
 		rotates:      false,                                            // the sample's reply repeats it
 		defaultScope: "organizations.read",
@@ -61,7 +61,7 @@ func mollie() dialect {
 	}
 }
 
-// mollieAuthorize: dossier 3.1 row 1. Whether PKCE of a dashboard app is ignored or refused is unknown
+// mollieAuthorize: docs/providers.md. Whether PKCE of a dashboard app is ignored or refused is unknown
 // (3.3.3); it is not in the list, so the stand-in refuses it. Errors come back on the redirect (row 4).
 func mollieAuthorize() *authorizing {
 	return &authorizing{
@@ -69,7 +69,7 @@ func mollieAuthorize() *authorizing {
 		required: []string{"state", "scope"},
 		optional: []string{"approval_prompt", "locale", "landing_page"},
 		rule: func(u *url.URL) *problem {
-			if u.Scheme != "https" { // dossier 3.1 row 5, said by an employee
+			if u.Scheme != "https" { // docs/providers.md, said by an employee
 				return bad(badURI, "Mollie takes only https as redirect_uri")
 			}
 			return nil
@@ -101,7 +101,7 @@ func mollieScopes(asked string) ([]string, *problem) {
 	return scopes, nil
 }
 
-// mollieProblem: error and error_description from the OAuth endpoints, HAL from the API (dossier 3.1 row 4).
+// mollieProblem: error and error_description from the OAuth endpoints, HAL from the API.
 // The status of a bad client is not found; the stand-in chooses that of RFC 6749 5.2.
 func mollieProblem(c *call, p problem) *reply {
 	if c.op != opAPI && c.op != opOther {
@@ -130,7 +130,7 @@ func halLink(href, media string) map[string]string {
 	return map[string]string{"href": href, "type": media}
 }
 
-// mollieGet: the front end refuses a GET with a body (dossier 3.1 row 2); without one it is a wrong method.
+// mollieGet: the front end refuses a GET with a body; without one it is a wrong method.
 func mollieGet(c *call) *reply {
 	if len(c.body) > 0 {
 		return c.refuse(problem{kind: badRequest, text: "a GET request must not carry a body"})
@@ -138,7 +138,7 @@ func mollieGet(c *call) *reply {
 	return c.refuse(problem{kind: badMethod, text: "the method GET is not taken here"}).set("Allow", "POST, DELETE")
 }
 
-// mollieClient reads the client from the Basic header, or else from the body (dossier 3.1 row 2); both at
+// mollieClient reads the client from the Basic header, or else from the body; both at
 // once are against RFC 6749 2.3.
 func (c *call) mollieClient(v params) *problem {
 	id, secret := v["client_id"], v["client_secret"]
@@ -185,7 +185,7 @@ func mollieTokens(c *call) *reply {
 			err = v.only(append(common, "refresh_token")...)
 		}
 	case "":
-		// A revocation sent with POST ends here (dossier 3.1 row 1, zwaldeck/mollie issue 105).
+		// A revocation sent with POST ends here (zwaldeck/mollie issue 105).
 		return c.refuse(problem{kind: badRequest, text: "the grant type was not specified in the request"})
 	default:
 		return c.refuse(problem{kind: badGrantType, text: "grant_type has to be authorization_code or refresh_token"})
@@ -230,7 +230,7 @@ func (c *call) mollieRedirect(refresh string, redirect *string) *problem {
 	return nil
 }
 
-// mollieRevoke: samples and vendor code send a form, the schema shows JSON (dossier 3.1 row 1): both are
+// mollieRevoke: samples and vendor code send a form, the schema shows JSON: both are
 // taken. A refresh token takes its whole authorization with it. An unknown token is no error (RFC 7009 2.2).
 func mollieRevoke(c *call) *reply {
 	if p := c.noQuery(); p != nil {
@@ -289,7 +289,7 @@ func mollieOrganization(c *call) *reply {
 	}).why("told whose token it is")
 }
 
-// mollieProfile is for API keys only (dossier 3.1 row 1).
+// mollieProfile is for API keys only.
 func mollieProfile(c *call) *reply {
 	t, p := c.mollieAccess("")
 	if p == nil && t.family.kind != mollieKey {
@@ -334,7 +334,7 @@ func molliePayments(c *call) *reply {
 	if err != nil {
 		return c.refuse(problem{kind: badRequest, text: err.Error()})
 	}
-	if q["testmode"] != "" && t.family.kind == mollieKey { // dossier 3.1 row 9
+	if q["testmode"] != "" && t.family.kind == mollieKey { // docs/providers.md
 		return c.refuse(problem{kind: badRequest, text: "testmode is not for API keys: the prefix tells the mode"})
 	}
 	limit, pr := q.number("limit", 50, 1, 250)

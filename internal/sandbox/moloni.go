@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Moloni (classic): provider-docs/moloni.txt (https://moloni.pt/dev/autenticacao), the list of errors at
-// https://moloni.pt/dev/controlo-de-erros, and dossier 2.
+// Moloni (classic): https://moloni.pt/dev/autenticacao, the list of errors at
+// https://moloni.pt/dev/controlo-de-erros.
 
 func moloni() dialect {
 	hex40 := func() string { return random(40, hexDigits) } // the sample of "3º Passo"
@@ -27,14 +27,13 @@ func moloni() dialect {
 		retryAfter: "delta", // unknown; the stand-in chooses the common form
 		routes: []route{
 			{http.MethodGet, "/v1/authorize/", opAuthorize, func(c *call) *reply {
-				// The three parameters of "1º Passo". Whether state comes back is contradictory (dossier 2.1
-				// row 7): it is taken and echoed, unless Config.OmitState says otherwise. PKCE: not found.
+				// The three parameters of "1º Passo". Whether state comes back is contradictory: it is taken and echoed, unless Config.OmitState says otherwise. PKCE: not found.
 				return c.authorize(&authorizing{
 					client: "client_id", redirect: "redirect_uri", responseType: true, jsonErrors: true, rule: notLoopback,
 				})
 			}},
 			{http.MethodGet, "/v1/grant/", opToken, moloniGrant},
-			// POST works as long as the parameters stay in the query (dossier 2.1 row 2).
+			// POST works as long as the parameters stay in the query.
 			{http.MethodPost, "/v1/grant/", opToken, moloniGrant},
 			{http.MethodGet, "/v1/users/getMe/", opAPI, moloniMe},
 			{http.MethodPost, "/v1/users/getMe/", opAPI, moloniMe},
@@ -52,7 +51,7 @@ func moloni() dialect {
 	}
 }
 
-// notLoopback: localhost, 127.0.0.1 and .local are reported refused (dossier 2.1 row 5). Whether when
+// notLoopback: localhost, 127.0.0.1 and .local are reported refused. Whether when
 // registering or at authorize is unknown; here it can only be at authorize.
 func notLoopback(u *url.URL) *problem {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
@@ -89,7 +88,7 @@ type oauthError struct {
 }
 
 func moloniGrant(c *call) *reply {
-	// Production answers that parameters in a body are missing (dossier 2.1 row 2).
+	// Production answers that parameters in a body are missing.
 	if len(c.body) > 0 {
 		return c.refuse(problem{kind: badRequest, text: "the parameters belong in the query string, not in a body"})
 	}
@@ -168,7 +167,7 @@ func moloniMe(c *call) *reply {
 	}).why("told whose token it is")
 }
 
-// moloniCompanies lists the demonstration company that shows up for everyone (dossier 2.1 row 9).
+// moloniCompanies lists the demonstration company that shows up for everyone.
 func moloniCompanies(c *call) *reply {
 	if p := c.moloniAccess(); p != nil {
 		return c.refuse(*p)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Moloni ON: provider-docs/moloni-on.txt (https://docs.molonion.pt/guides/gettingStarted/apiClients) and
-// dossier 1.
+// Moloni ON: https://docs.molonion.pt/guides/gettingStarted/apiClients and
+// docs/providers.md.
 
 const day = 24 * time.Hour
 
@@ -23,12 +23,12 @@ func moloniOn() dialect {
 			expiries: []string{"accessTokenExpiracy"}, refreshExpiries: []string{"refreshTokenExpiracy"},
 		},
 		retryAfter: "delta", // unknown; the stand-in chooses the common form
-		// apik:<uuid>:<hex>, used as the Bearer value (dossier 1.1 row 9).
+		// apik:<uuid>:<hex>, used as the Bearer value.
 		statics: []staticToken{{"API key", "apik:5a4db0c0-0000-4000-8000-5a4db0c0ffee:5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4d"}},
 		routes: []route{
 			{http.MethodGet, "/v1/auth/authorize", opAuthorize, func(c *call) *reply {
 				// Exactly two parameters; state is not in the docs, but the vendor's WHMCS plugin sends it
-				// and refuses a callback without it (dossier 1.1 row 7). How other extras are treated is
+				// and refuses a callback without it. How other extras are treated is
 				// unknown; the stand-in refuses them. No redirect rule was found (row 5).
 				return c.authorize(&authorizing{client: "apiClientId", redirect: "redirectUri"})
 			}},
@@ -44,7 +44,7 @@ func moloniOn() dialect {
 }
 
 // moloniOnProblem: the grant endpoint answers with a top-level "error"; strings and statuses are not
-// found (dossier 1.1 row 4). The stand-in chooses plain words, so that nobody comes to rely on codes, and
+// found. The stand-in chooses plain words, so that nobody comes to rely on codes, and
 // the statuses of RFC 6749. API errors are GraphQL's; 401 there is a rejected token (same row).
 func moloniOnProblem(c *call, p problem) *reply {
 	if c.op == opAPI {
@@ -65,7 +65,7 @@ func moloniOnGrant(c *call) *reply {
 	if p := c.bodyOnly(); p != nil {
 		return c.refuse(*p)
 	}
-	// The docs say form; the vendor's PrestaShop plugins send JSON (dossier 1.1 row 2).
+	// The docs say form; the vendor's PrestaShop plugins send JSON.
 	v, err := c.values("form", "json")
 	if err != nil {
 		return c.refuse(problem{kind: badRequest, text: err.Error()})
@@ -100,8 +100,7 @@ func moloniOnGrant(c *call) *reply {
 	})
 }
 
-// expiracyFormats are the guesses at how "[now plus one hour]" is written; the format is not found
-// (dossier 1.1 row 3).
+// expiracyFormats are the guesses at how "[now plus one hour]" is written: no source tells the format.
 var expiracyFormats = map[string]func(now, end time.Time) any{
 	"":         func(_, end time.Time) any { return end.UTC().Format(time.RFC3339) },
 	"rfc3339":  func(_, end time.Time) any { return end.UTC().Format(time.RFC3339) },
@@ -112,7 +111,7 @@ var expiracyFormats = map[string]func(now, end time.Time) any{
 	"text":     func(_, _ time.Time) any { return "[now plus one hour]" },
 }
 
-// moloniOnGraphQL plays the one query `me` (dossier 1.1 rows 1 and 8). What is wrong with a query is told
+// moloniOnGraphQL plays the one query `me`. What is wrong with a query is told
 // inside a 200 (row 4).
 func moloniOnGraphQL(c *call) *reply {
 	if p := c.bearerOnly(); p != nil {

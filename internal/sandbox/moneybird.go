@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Moneybird: provider-docs/moneybird.txt (https://developer.moneybird.com/authentication) and dossier 4.
+// Moneybird: https://developer.moneybird.com/authentication.
 
 const (
 	moneybirdAdministration = "107693607045039116"
@@ -18,7 +18,7 @@ const (
 )
 
 func moneybird() dialect {
-	hex64 := func() string { return random(64, hexDigits) } // dossier 4.1 row 3; of the code it is unknown
+	hex64 := func() string { return random(64, hexDigits) } // docs/providers.md; of the code it is unknown
 	return dialect{
 		name:         "moneybird",
 		clientID:     "5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4d",
@@ -74,7 +74,7 @@ func moneybirdScopes(asked string) ([]string, *problem) {
 }
 
 // moneybirdProblem: error and error_description from the OAuth endpoints, a single error text from the API;
-// a missing scope is 401 there; 429 is plain text (dossier 4.1 row 4).
+// a missing scope is 401 there; 429 is plain text.
 func moneybirdProblem(c *call, p problem) *reply {
 	switch {
 	case p.kind == tooMany:
@@ -139,7 +139,7 @@ func moneybirdToken(c *call) *reply {
 	}{got.access.value, "bearer", expiresIn, got.refresh.value, got.access.scope(), c.now.Unix()})
 }
 
-// moneybirdRevoke is not in the official pages (dossier 4.1 row 1): 200 also for an unknown token, and
+// moneybirdRevoke is not in the official pages: 200 also for an unknown token, and
 // access and refresh token end together. token_type_hint is RFC 7009's. For a wrong client the library
 // behind it says 403 unauthorized_client.
 func moneybirdRevoke(c *call) *reply {
@@ -193,7 +193,7 @@ func (c *call) moneybirdAccess(resource string, scopes ...string) *problem {
 	return nil
 }
 
-// moneybirdContacts: reachable with any scope except time_entries alone (dossier 4.1 row 6). The size of a
+// moneybirdContacts: reachable with any scope except time_entries alone. The size of a
 // page when none is given is unknown; the stand-in chooses 50.
 func moneybirdContacts(c *call) *reply {
 	enough := slices.DeleteFunc(slices.Clone(moneybirdScopeNames), func(s string) bool { return s == "time_entries" })

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Monta: provider-docs/monta.txt (https://docs.public-api.monta.com/reference/authentication) and dossier 5.
+// Monta: https://docs.public-api.monta.com/reference/authentication.
 
 const montaChargePointCount = 35
 
@@ -22,7 +22,7 @@ func monta() dialect {
 			access: "accessToken", refresh: "refreshToken",
 			expiries: []string{"accessTokenExpirationDate"}, refreshExpiries: []string{"refreshTokenExpirationDate"},
 		},
-		retryAfter: "delta", // dossier 5.1 row 4
+		retryAfter: "delta", // docs/providers.md
 		routes: []route{
 			{http.MethodPost, "/api/v1/auth/token", opToken, montaToken},
 			{http.MethodPost, "/api/v1/auth/refresh", opRefresh, montaRefresh},
@@ -37,7 +37,7 @@ func monta() dialect {
 	}
 }
 
-// montaProblem: message, errorCode and context (dossier 5.1 row 4, the partner host's page; the JSON of the
+// montaProblem: message, errorCode and context (the partner host's page; the JSON of the
 // public host's 401 is not captured, 5.3.1). The codes are unknown; the stand-in chooses the status's name.
 func montaProblem(_ *call, p problem) *reply {
 	status := p.statusOr()
@@ -116,7 +116,7 @@ func (c *call) montaTokens(got granted) *reply {
 }
 
 // instant writes ISO 8601 in UTC with exactly so many digits of the second's fraction: 6 in the samples, 9
-// in a live log (dossier 5.1 row 3).
+// in a live log.
 func instant(t time.Time, digits int) string {
 	layout := "2006-01-02T15:04:05"
 	if digits > 0 {
@@ -142,7 +142,7 @@ func montaMe(c *call) *reply {
 		why("told whose token it is")
 }
 
-// montaChargePoints pages by page, from 0, and perPage. The shape of the list is not in the dossier; the
+// montaChargePoints pages by page, from 0, and perPage. The shape of the list is not known; the
 // stand-in chooses data and meta.
 func montaChargePoints(c *call) *reply {
 	if _, p := c.access(); p != nil {

@@ -5,7 +5,7 @@
 // Its rules: a request that the provider's documentation does not allow is refused, in the provider's
 // own error form, with the reason; nothing but loopback may steer it; everything is kept in memory and
 // nothing it hands out is good anywhere else. Where no source tells what a provider does, a comment says
-// "unknown" and what the stand-in chooses. "Dossier" in comments is providers.md, with its section.
+// "unknown" and what the stand-in chooses. The facts behind them are in docs/providers.md.
 //
 // Each provider lives under its own name (/mollie/oauth2/tokens), the control for tests under /_sandbox/.
 package sandbox

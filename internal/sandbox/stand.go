@@ -144,7 +144,7 @@ func (st *stand) renew(now time.Time, old *token) pair {
 
 // living returns the refresh token of that value, or why it cannot be used. Reuse of a spent one is
 // refused and counted, and ends nothing else: vendor plugins and reports tell of losers of a race that go
-// on with the winner's pair (dossier 1.1 row 3, 2.1 row 3); for the others it is unknown.
+// on with the winner's pair; for the others it is unknown.
 //
 // The texts name no client and no credentials: where a provider has no error codes, callers tell a dead
 // token from a bad client by the words.

@@ -47,7 +47,7 @@ type Session struct {
 	bounds bounds
 }
 
-// bounds are those of DESIGN for one account where they are zero.
+// bounds are those of the contract for one account where they are zero.
 type bounds struct{ lock, save, rotate time.Duration }
 
 // Defaults are what the configuration file says of an account.

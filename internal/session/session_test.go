@@ -140,7 +140,7 @@ func (w *world) session() *Session {
 	return &Session{
 		Store:    &store.File{Dir: w.dir, Key: fileKey},
 		StateDir: w.dir, Getenv: w.getenv, Environ: w.environ, Tell: w.tell, Now: w.now,
-		// Nothing here takes as long as the bounds of DESIGN, and a test of a bound should not either.
+		// Nothing here takes as long as the bounds of the contract, and a test of a bound should not either.
 		bounds: bounds{lock: 20 * time.Second, save: time.Millisecond, rotate: 20 * time.Second},
 	}
 }

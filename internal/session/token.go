@@ -75,7 +75,7 @@ func (s *Session) renewedSince(seen, now *credential.Credential) bool {
 	return now.Generation != seen.Generation && now.Ended.IsZero() && now.Fresh(s.now(), 0)
 }
 
-// renew is DESIGN 6: lock, look again, mark, ask, save. seen is the credential as it was read before the
+// renew is the sequence of ARCHITECTURE.md: lock, look again, mark, ask, save. seen is the credential as it was read before the
 // lock.
 func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish) (*credential.Credential, error) {
 	name := seen.Account

@@ -79,7 +79,7 @@ type items interface {
 
 var errNoItem = errors.New("no such item in the keychain")
 
-// bounds are the time limits of one operation (DESIGN 3).
+// bounds are the time limits of one operation.
 type bounds struct {
 	silence time.Duration // without any answer
 	total   time.Duration // in all, while answers arrive
