@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,7 @@ func (a *app) settingsDespite() (*settings, *configFile) {
 		}
 		readable = err == nil || errors.Is(err, fs.ErrNotExist)
 	}
-	s.Store = first(a.getenv("TOKENCLI_STORE"), file.Store)
+	s.Store = cmp.Or(a.getenv("TOKENCLI_STORE"), file.Store)
 	if s.Store == "" && readable {
 		s.Store = "keychain"
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/url"
@@ -57,7 +58,7 @@ func (t *tokenFlags) options(set *settings, name account.Name, minTTLGiven bool)
 	case t.asJSON:
 		o.output = "json"
 	case t.output == "":
-		o.output = first(set.Output, "raw")
+		o.output = cmp.Or(set.Output, "raw")
 	}
 	if !slices.Contains(outputs, o.output) {
 		return o, badOutput(o.output)
@@ -193,7 +194,7 @@ func (a *app) printToken(c *session.Credential, o tokenOptions, queryParam strin
 	case "json":
 		answer := tokenJSON{
 			Account: o.name.String(), Provider: o.name.Provider, AccessToken: token,
-			TokenType: first(c.TokenType, "Bearer"), Scope: strings.Join(c.Scopes, " "),
+			TokenType: cmp.Or(c.TokenType, "Bearer"), Scope: strings.Join(c.Scopes, " "),
 		}
 		if !c.AccessExpiresAt.IsZero() {
 			at, in := c.AccessExpiresAt.UTC().Format(time.RFC3339), int64(c.AccessExpiresAt.Sub(a.now())/time.Second)
@@ -242,13 +243,4 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 // curlQuote quotes for a curl config file.
 func curlQuote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -202,15 +201,4 @@ func collect(v any, path []string, yield func(string)) {
 			yield(fmt.Sprint(v))
 		}
 	}
-}
-
-// HeaderValue returns how the token is presented as a header, and false where the provider takes it in
-// the query.
-func HeaderValue(d *provider.Definition, token string) (string, bool) {
-	return "Authorization: Bearer " + token, d.API.QueryParam == ""
-}
-
-// QueryValue returns how the token is presented in a query, and false where the provider takes a header.
-func QueryValue(d *provider.Definition, token string) (string, bool) {
-	return d.API.QueryParam + "=" + url.QueryEscape(token), d.API.QueryParam != ""
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -143,7 +144,7 @@ func (s *Session) chooseGrant(p *plan) error {
 		p.grant = credential.Static
 		return nil
 	}
-	grant := first(p.Grant, s.defaults(p.name).Grant, p.definition.Grants[0])
+	grant := cmp.Or(p.Grant, s.defaults(p.name).Grant, p.definition.Grants[0])
 	if grant == string(credential.Static) {
 		return fail.New(fail.Usage, "a static token is read from stdin").
 			WithHint("tokencli login %s --with-token < FILE", p.name)
@@ -154,15 +155,6 @@ func (s *Session) chooseGrant(p *plan) error {
 	}
 	p.grant = credential.Grant(grant)
 	return nil
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // prove writes, reads and deletes a record of no account, so that a store that cannot be used is found
@@ -180,7 +172,7 @@ func (s *Session) prove(ctx context.Context) error {
 func (s *Session) register(p *plan) error {
 	d := p.definition
 	r := &p.registration
-	r.ID = first(p.ClientID, p.name.Lookup(s.Getenv, account.ClientID), s.defaults(p.name).ClientID)
+	r.ID = cmp.Or(p.ClientID, p.name.Lookup(s.Getenv, account.ClientID), s.defaults(p.name).ClientID)
 	if r.ID == "" && p.old != nil {
 		r.ID = p.old.ClientID
 	}
@@ -243,12 +235,12 @@ func missing(d *provider.Definition, name account.Name, setting string) *fail.Er
 }
 
 func (s *Session) lookupRedirectURI(p *plan) string {
-	uri := first(p.RedirectURI, p.name.Lookup(s.Getenv, account.RedirectURI), s.defaults(p.name).RedirectURI)
+	uri := cmp.Or(p.RedirectURI, p.name.Lookup(s.Getenv, account.RedirectURI), s.defaults(p.name).RedirectURI)
 	standard := p.definition.Redirect.Default
 	if uri == "" && p.old != nil && !pickedPort(standard, p.old.RedirectURI) {
 		uri = p.old.RedirectURI
 	}
-	return first(uri, standard)
+	return cmp.Or(uri, standard)
 }
 
 // pickedPort reports whether uri is standard with a free port in place of its port 0. That port was

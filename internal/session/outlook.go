@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -56,13 +57,13 @@ func (s *Session) Outlook(ctx context.Context, name account.Name) (*Outlook, err
 	}
 	p := &plan{name: name, definition: d, old: o.Kept}
 	set := s.defaults(name)
-	o.ClientID = first(name.Lookup(s.Getenv, account.ClientID), set.ClientID)
+	o.ClientID = cmp.Or(name.Lookup(s.Getenv, account.ClientID), set.ClientID)
 	if o.Kept != nil {
 		o.Grant = o.Kept.Grant
 		if own := name.Own(s.Getenv, account.ClientID); own != "" && o.Kept.ClientID != "" && own != o.Kept.ClientID {
 			o.OtherClient = name.Var(account.ClientID)
 		}
-		o.ClientID = first(o.Kept.ClientID, o.ClientID)
+		o.ClientID = cmp.Or(o.Kept.ClientID, o.ClientID)
 		o.Secret = o.Kept.ClientSecret != ""
 	} else if err := s.chooseGrant(p); err == nil {
 		o.Grant = p.grant

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -77,7 +78,7 @@ func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.C
 		return true, nil
 	}
 	registration := oauth.Registration{ID: c.ClientID, Secret: c.ClientSecret.Reveal()}
-	if secret := c.Account.Own(s.Getenv, account.ClientSecret); secret != "" && first(c.Account.Own(s.Getenv, account.ClientID), c.ClientID) == c.ClientID {
+	if secret := c.Account.Own(s.Getenv, account.ClientSecret); secret != "" && cmp.Or(c.Account.Own(s.Getenv, account.ClientID), c.ClientID) == c.ClientID {
 		registration.Secret = secret
 	}
 	if c.RefreshToken != "" {
