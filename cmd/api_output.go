@@ -3,6 +3,7 @@ package cmd
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +25,9 @@ type apiOutput struct {
 	include  bool
 	terminal bool // stdout is one
 	file     *download
-	printed  bool // a body was printed before
-	end      byte // its last byte
+	filter   *filter // of what is printed; nil: all of it
+	printed  bool    // a body was printed before
+	end      byte    // its last byte
 }
 
 func (a *app) newAPIOutput(o apiOptions) (*apiOutput, error) {
@@ -42,16 +44,22 @@ func (a *app) newAPIOutput(o apiOptions) (*apiOutput, error) {
 	return out, err
 }
 
-// take prints one answer: a success to the file, if there is one, all else to stdout.
-func (out *apiOutput) take(answer *session.Answer) error {
+// take prints one answer: a success through the filter or to the file, if there is one, all else to stdout
+// as it came.
+func (out *apiOutput) take(ctx context.Context, answer *session.Answer) error {
 	a := out.app
 	if out.include {
 		if err := a.print(head(answer)); err != nil {
 			return err
 		}
 	}
-	if out.file != nil && answer.Status >= 200 && answer.Status <= 299 {
-		return out.save(answer)
+	if answer.Status >= 200 && answer.Status <= 299 {
+		switch {
+		case out.file != nil:
+			return out.save(answer)
+		case out.filter != nil:
+			return out.filtered(ctx, answer.Body)
+		}
 	}
 	if !out.terminal {
 		return out.copy(a.stdout, answer.Body)
