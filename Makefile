@@ -72,7 +72,7 @@ SOAK_FLAGS ?=
 .PHONY: soak
 soak: ## drive tokencli for SOAK_TIME while everything goes wrong, and print figures (docs/reliability.md)
 	@mkdir -p $(SOAK)
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(SOAK)/tokencli .
+	CGO_ENABLED=0 go build -trimpath -tags soak -ldflags '-s -w -X main.version=$(VERSION)' -o $(SOAK)/tokencli .
 	CGO_ENABLED=0 go build -trimpath -o $(SOAK)/soak ./soak
 	.ci/with-keyring $(SOAK)/soak -binary $(SOAK)/tokencli -time $(SOAK_TIME) $(SOAK_FLAGS)
 

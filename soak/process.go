@@ -118,7 +118,7 @@ func (c *crowd) wait() {
 
 // environ is that of one process: the settings of the store, and addresses that are its own.
 func (r *rig) environ(number int) []string {
-	env := append([]string{}, r.env...)
+	env := append([]string{"TOKENCLI_SOAK_CLOCK=" + time.Duration(r.ahead.Load()).String()}, r.env...)
 	for _, v := range r.peer.server.Variables(r.peer.base(number)) {
 		env = append(env, v.Name+"="+v.Value)
 	}

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,8 @@ type rig struct {
 	random    *rand.Rand
 	providers []string
 	log       io.Writer
+
+	ahead atomic.Int64 // how far the clock of the next process is from the real one
 
 	mu        sync.Mutex
 	last      int
@@ -187,9 +190,17 @@ func (r *rig) round() error {
 	r.random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 	chosen = chosen[:1+r.random.IntN(3)]
 	if r.random.IntN(4) == 0 {
-		hours := time.Duration(r.random.IntN(12*60)-6*60) * time.Minute
-		r.peer.ahead.Store(int64(hours))
-		r.fault("clock moved by hours")
+		r.peer.ahead.Store(r.hours())
+		r.fault("clock of the provider moved by hours")
+	}
+	if r.random.IntN(4) == 0 {
+		hours := r.hours()
+		later := time.Duration(r.random.IntN(1500)) * time.Millisecond
+		wg.Go(func() {
+			time.Sleep(later)
+			r.ahead.Store(hours)
+			r.fault("own clock moved by hours")
+		})
 	}
 	storeFault := r.random.IntN(4) == 0
 	errs := make(chan error, len(chosen)+1)
@@ -222,6 +233,9 @@ func (r *rig) round() error {
 	}
 	return nil
 }
+
+// hours returns how far a clock is off. A step of less than a minute would pass for the clock being right.
+func (r *rig) hours() int64 { return int64(r.random.IntN(72)-36) * int64(10*time.Minute) }
 
 // breakStore makes the store useless for a while.
 func (r *rig) breakStore(long time.Duration) error {

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"tokencli/internal/account"
 	"tokencli/internal/credential"
 	"tokencli/internal/fail"
@@ -36,7 +38,9 @@ type Options struct {
 	Environ       func() []string
 	Defaults      func(account.Name) Defaults
 	Tell          func(string)
-	UserAgent     string
+	// Now is the clock; time.Now when nil.
+	Now       func() time.Time
+	UserAgent string
 	// DiscardRotated allows a renewal whose new refresh token cannot be kept.
 	DiscardRotated bool
 	// OnRotate is the command that is handed a new refresh token in the env store.
@@ -53,6 +57,7 @@ func Open(o Options) (*Session, error) {
 		Getenv:         o.Getenv,
 		Defaults:       o.Defaults,
 		Tell:           o.Tell,
+		Now:            o.Now,
 		UserAgent:      o.UserAgent,
 		DiscardRotated: o.DiscardRotated,
 		OnRotate:       o.OnRotate,
