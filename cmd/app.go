@@ -12,12 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,13 +48,12 @@ func Main(version string) (code int) {
 			code = int(fail.Unforeseen)
 		}
 	}()
-	// Also for the short way: a keychain may keep even a read waiting, behind a prompt.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if code, done := a.quickToken(ctx, os.Args[1:]); done {
+	signals := new(interruption)
+	defer signals.stop()
+	if code, done := a.quickToken(signals, os.Args[1:]); done {
 		return code
 	}
-	return a.run(ctx, os.Args[1:])
+	return a.run(signals.listen(), os.Args[1:])
 }
 
 func newApp(version string) *app {
@@ -66,7 +63,7 @@ func newApp(version string) *app {
 		stdout:  os.Stdout,
 		stderr:  newScrubbed(os.Stderr),
 		getenv:  os.Getenv,
-		now:     time.Now,
+		now:     clock,
 	}
 	a.settings = sync.OnceValues(func() (*settings, error) { return readSettings(a.getenv) })
 	return a
@@ -180,6 +177,7 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Environ:       os.Environ,
 		Defaults:      set.defaults,
 		Tell:          a.say,
+		Now:           a.now,
 		UserAgent:     "tokencli/" + a.versionName(),
 		OnRotate:      set.OnRotate,
 	}

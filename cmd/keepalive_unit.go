@@ -2,8 +2,8 @@ package cmd
 
 import (
 	"encoding/binary"
-	"encoding/xml"
 	"fmt"
+	"html"
 	"path"
 	"strconv"
 	"strings"
@@ -276,9 +276,13 @@ func powerShellQuote(word string) string {
 	return "('" + strings.ReplaceAll(word, "%", "'+[char]37+'") + "')"
 }
 
-// escaped is a text as it stands in XML.
+// escaped is a text as it stands in XML. Package encoding/xml would build its tables at every start.
 func escaped(text string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder takes everything
-	return b.String()
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' && !strings.ContainsRune("\t\r\n", r) {
+			return '\ufffd' // XML 1.0 has no place for it
+		}
+		return r
+	}, text)
+	return strings.NewReplacer("\r", "&#13;", "\n", "&#10;", "\t", "&#9;").Replace(html.EscapeString(text))
 }

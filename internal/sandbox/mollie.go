@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -86,12 +87,14 @@ func mollieAuthorize() *authorizing {
 }
 
 // A scope has the form resource.read or resource.write; the list of resources moves, so it is not checked.
-var mollieScope = regexp.MustCompile(`^[a-z]+(-[a-z]+)*\.(read|write)$`)
+var mollieScope = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z]+(-[a-z]+)*\.(read|write)$`)
+})
 
 func mollieScopes(asked string) ([]string, *problem) {
 	scopes := strings.Fields(asked)
 	for _, scope := range scopes {
-		if !mollieScope.MatchString(scope) {
+		if !mollieScope().MatchString(scope) {
 			return nil, bad(badScope, "%s is no scope: they look like payments.read, with spaces between them", clean(scope))
 		}
 	}

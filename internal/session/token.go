@@ -78,6 +78,10 @@ func (s *Session) renewedSince(seen, now *credential.Credential) bool {
 // renew is the sequence of ARCHITECTURE.md: lock, look again, mark, ask, save. seen is the credential as it was read before the
 // lock.
 func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish) (*credential.Credential, error) {
+	// From here on a signal must not end the process by itself: whoever listens to them may only begin
+	// to when somebody waits for the end of the context.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	name := seen.Account
 	client, err := s.client(name)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -27,7 +28,6 @@ type bus struct {
 	out    bytes.Buffer    // what flush sends, so that several messages travel together
 	serial uint32          // of the last message
 	inbox  []*dbus.Message // answers and signals that nobody has asked for yet
-	detach func() bool     // ends what closes the connection when the context ends
 }
 
 // busError is an error that the bus or a program on it answered with.
@@ -94,19 +94,18 @@ func sockets(address string) ([]string, error) {
 	return found, nil
 }
 
-// dialBus connects to the first socket of the address that answers. The end of ctx closes the
-// connection.
+// dialBus connects to the first socket of the address that answers. The end of ctx ends what is waited
+// for.
 func dialBus(ctx context.Context, p *patience, address string) (*bus, error) {
 	paths, err := sockets(address)
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range paths {
+		// A socket on this machine is connected at once or not at all: there is nothing to interrupt.
 		var conn net.Conn
-		if conn, err = new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
-			b := newBus(&boundedConn{Conn: conn, patience: p})
-			b.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
-			return b, nil
+		if conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
+			return newBus(&boundedConn{Conn: conn, ctx: ctx, patience: p}), nil
 		}
 	}
 	return nil, err
@@ -114,7 +113,7 @@ func dialBus(ctx context.Context, p *patience, address string) (*bus, error) {
 
 // newBus returns a bus over a connection, with the login queued; it travels with the first messages.
 func newBus(conn net.Conn) *bus {
-	b := &bus{conn: conn, in: bufio.NewReader(conn), detach: func() bool { return true }}
+	b := &bus{conn: conn, in: bufio.NewReader(conn)}
 	// The mechanism in which the bus learns from the socket who its peer is. The null byte is part of it.
 	uid := hex.EncodeToString([]byte(strconv.Itoa(os.Geteuid())))
 	b.out.WriteString("\x00AUTH EXTERNAL " + uid + "\r\nBEGIN\r\n")
@@ -123,7 +122,6 @@ func newBus(conn net.Conn) *bus {
 
 // close ends the connection, and with it everything that the service keeps for it.
 func (b *bus) close() {
-	b.detach()
 	_ = b.conn.Close()
 }
 
@@ -252,14 +250,35 @@ func value[T any](body []any, i int) (T, error) {
 	return v, nil
 }
 
-// boundedConn is a connection each use of which is bounded by a patience.
+// soon is how long an answer may take before the end of the context is watched. Most are there in a
+// hundredth of that, and then nobody has to listen to signals.
+const soon = 20 * time.Millisecond
+
+// boundedConn is a connection each use of which is bounded by a patience, and which the end of ctx closes.
 type boundedConn struct {
 	net.Conn
+	ctx      context.Context
 	patience *patience
+	detach   func() bool // nil: ctx is not watched yet
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(c.patience.deadline()); err != nil {
+	if c.detach == nil {
+		deadline := c.patience.deadline()
+		if first := time.Now().Add(soon); deadline.IsZero() || first.Before(deadline) {
+			deadline = first
+		}
+		n, err := c.read(p, deadline)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		c.detach = context.AfterFunc(c.ctx, func() { _ = c.Conn.Close() })
+	}
+	return c.read(p, c.patience.deadline())
+}
+
+func (c *boundedConn) read(p []byte, deadline time.Time) (int, error) {
+	if err := c.SetReadDeadline(deadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
@@ -270,4 +289,11 @@ func (c *boundedConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+func (c *boundedConn) Close() error {
+	if c.detach != nil {
+		c.detach()
+	}
+	return c.Conn.Close()
 }

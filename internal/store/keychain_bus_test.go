@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -277,18 +278,57 @@ func TestKeychainIsInterruptible(t *testing.T) {
 
 // A context that lives long must not collect what each call hung on it.
 func TestBusDetachesFromTheContext(t *testing.T) {
-	busAt(t, func(net.Conn) {})
+	busAt(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	b, err := dialBus(ctx, newPatience(defaultBounds), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
+	b, err := dialBus(ctx, newPatience(bounds{silence: 2 * soon, total: time.Minute}), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	detach, detached := b.detach, false
-	b.detach = func() bool { detached = detach(); return detached }
+	if err := b.login(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("login = %v, want that nobody answered", err)
+	}
+	conn := b.conn.(*boundedConn)
+	detach, detached := conn.detach, false
+	conn.detach = func() bool { detached = detach(); return detached }
 	b.close()
 	if !detached {
 		t.Error("close left the connection hanging on the context")
+	}
+}
+
+// waitedFor is a context that notes whether somebody waits for its end.
+type waitedFor struct {
+	context.Context
+	asked atomic.Bool
+}
+
+func (w *waitedFor) Done() <-chan struct{} {
+	w.asked.Store(true)
+	return w.Context.Done()
+}
+
+func TestBusWatchesTheContextOnlyWhenItHasToWait(t *testing.T) {
+	for name, late := range map[string]time.Duration{"at once": 0, "late": 3 * soon} {
+		t.Run(name, func(t *testing.T) {
+			busAt(t, func(conn net.Conn) {
+				time.Sleep(late)
+				_, _ = io.WriteString(conn, "OK 0123\r\n")
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			ctx := &waitedFor{Context: t.Context()}
+			b, err := dialBus(ctx, newPatience(defaultBounds), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.close()
+			if err := b.login(); err != nil {
+				t.Fatal(err)
+			}
+			if ctx.asked.Load() != (late > 0) {
+				t.Errorf("the end of the context was watched: %v", ctx.asked.Load())
+			}
+		})
 	}
 }
 
