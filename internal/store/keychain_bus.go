@@ -81,7 +81,7 @@ func sockets(address string) ([]string, error) {
 			value, err := dbus.UnescapeBusAddressValue(value)
 			switch {
 			case err != nil || value == "":
-			case key == "path":
+			case key == "path" && value[0] == '/': // package net would take @ for an abstract socket
 				found = append(found, value)
 			case key == "abstract":
 				found = append(found, "@"+value)

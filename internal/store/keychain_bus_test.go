@@ -62,6 +62,8 @@ func TestSockets(t *testing.T) {
 		"unix:path=/a;unix:guid=1,abstract=b;unix:path=/c": {"/a", "@b", "/c"},
 		"unix:path=/a;":             {"/a"},
 		"unix:path=":                nil,
+		"unix:path=@":               nil,
+		"unix:path=bus":             nil,
 		"unix:path=%zz":             nil,
 		"unix:dir=/tmp":             nil,
 		"unix:":                     nil,
@@ -87,10 +89,16 @@ func TestSockets(t *testing.T) {
 
 func FuzzSockets(f *testing.F) {
 	f.Add("unix:path=/a%2Cb,guid=1;unix:abstract=x;tcp:host=y")
+	f.Add("unix:path=@;unix:path=relative,abstract=%40")
 	f.Fuzz(func(t *testing.T, address string) {
 		got, err := sockets(address)
-		if (err == nil) != (len(got) > 0) || slices.Contains(got, "") || slices.Contains(got, "@") {
+		if (err == nil) != (len(got) > 0) {
 			t.Errorf("sockets(%q) = %q, %v", address, got, err)
+		}
+		for _, name := range got {
+			if !strings.HasPrefix(name, "/") && (!strings.HasPrefix(name, "@") || len(name) == 1) {
+				t.Errorf("sockets(%q) found %q, which is no path and no name", address, name)
+			}
 		}
 	})
 }
