@@ -83,30 +83,28 @@ func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	name := seen.Account
-	client, err := s.client(name)
-	if err != nil {
-		return nil, err
-	}
-	enough := func(other *credential.Credential) bool {
+	r := &renewal{Session: s, wish: w, enough: func(other *credential.Credential) bool {
 		return !w.force && other.Fresh(s.now(), w.minTTL) || s.renewedSince(seen, other)
-	}
-	r := &renewal{Session: s, wish: w, client: client, enough: enough}
+	}}
 	if !s.keeps() {
+		if err := r.prepare(name); err != nil {
+			return nil, err
+		}
 		return r.withoutKeeping(ctx, seen)
 	}
-	// What needs no lock to be known is said before one is waited for.
-	if _, err := r.means(seen); err != nil {
-		return nil, err
-	}
-	release, c, err := s.lock(ctx, name, enough)
+	// In a crowd most find that another has renewed: they do without what only a renewal needs.
+	release, c, err := s.lock(ctx, name, r.enough)
 	if err != nil || c != nil {
 		return c, err
 	}
 	defer release()
 	// The one who had the lock may have left a rescue file: the refresh token in the store is spent then.
 	c, err = s.current(ctx, name)
-	if c != nil && enough(c) {
+	if c != nil && r.enough(c) {
 		return c, err
+	}
+	if err == nil {
+		err = r.prepare(name)
 	}
 	if err != nil {
 		return nil, err
@@ -121,6 +119,12 @@ func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish
 		return nil, fail.New(fail.Interrupted, "%s: interrupted; the renewed login was saved first", name)
 	}
 	return c, err
+}
+
+// prepare gets what the provider is asked with.
+func (r *renewal) prepare(name account.Name) (err error) {
+	r.client, err = r.Session.client(name)
+	return err
 }
 
 // renewal is one renewal under way.
