@@ -19,7 +19,6 @@ const maxToken = 1 << 20
 
 type loginOptions struct {
 	session.Login
-	scopes    []string
 	withToken bool
 }
 
@@ -58,9 +57,6 @@ terminal, from you; a secret is never taken from a flag.`,
 			if err != nil {
 				return err
 			}
-			for _, list := range o.scopes {
-				o.Scopes = append(o.Scopes, strings.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' })...)
-			}
 			o.Timeout = time.Duration(timeout)
 			if o.Timeout == 0 {
 				return usage("--timeout must not be 0")
@@ -70,7 +66,7 @@ terminal, from you; a secret is never taken from a flag.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.ClientID, "client-id", "", "the client that you registered with the provider")
-	f.StringArrayVar(&o.scopes, "scope", nil, "a scope, or a list of them; may be repeated")
+	f.StringArrayVar(&o.Scopes, "scope", nil, "a scope, or a list of them; may be repeated")
 	f.StringVar(&o.RedirectURI, "redirect-uri", "", "the redirect URI that is registered with the client")
 	f.StringVar(&o.Grant, "grant", "", "authorization_code, password or client_credentials")
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "open no browser; a pasted address is also read from stdin")

@@ -185,7 +185,7 @@ func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.N
 	}
 	c, err := s.Refresh(ctx, name)
 	if c != nil {
-		answer.AccessExpiresAt, answer.RefreshExpiresAt = instant(c.AccessExpiresAt), instant(c.RefreshExpiresAt)
+		answer.AccessExpiresAt, answer.RefreshExpiresAt = session.Instant(c.AccessExpiresAt), session.Instant(c.RefreshExpiresAt)
 	}
 	if err == nil {
 		text = fmt.Sprintf("%s: renewed", name)

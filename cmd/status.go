@@ -165,7 +165,7 @@ func (a *app) printStatus(found []*session.Status, o statusOptions) error {
 		for _, st := range found {
 			answers = append(answers, statusJSON{
 				Account: st.Account.String(), Provider: st.Account.Provider, Grant: string(st.Grant), State: string(st.State),
-				AccessExpiresAt: instant(st.AccessExpiresAt), RefreshExpiresAt: instant(st.RefreshExpiresAt),
+				AccessExpiresAt: session.Instant(st.AccessExpiresAt), RefreshExpiresAt: session.Instant(st.RefreshExpiresAt),
 				Scopes: append([]string{}, st.Scopes...), Store: st.Store,
 			})
 		}
@@ -264,15 +264,6 @@ func stateColour(st *session.Status, now time.Time) colour {
 		return green
 	}
 	return yellow
-}
-
-// instant returns a time as JSON wants it, and null for none.
-func instant(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := t.UTC().Format(time.RFC3339)
-	return &s
 }
 
 // relative tells when t is in words that a person reads at a glance.

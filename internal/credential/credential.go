@@ -5,6 +5,7 @@ package credential
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"tokencli/internal/account"
@@ -145,4 +146,9 @@ func (c *Credential) Equal(other *Credential) bool {
 	a, errA := Encode(c)
 	b, errB := Encode(other)
 	return errA == nil && errB == nil && string(a) == string(b)
+}
+
+// SplitScopes splits a list of scopes at spaces (RFC 6749 3.3), other blanks and commas.
+func SplitScopes(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
 }

@@ -145,3 +145,13 @@ func TestSecretsLeavesNoneOut(t *testing.T) {
 		t.Errorf("%q of a credential without any", got)
 	}
 }
+
+func TestSplitScopes(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": {}, " ,\t\n": {}, "a": {"a"}, "a b,c": {"a", "b", "c"}, ",a,, b ,": {"a", "b"},
+	} {
+		if got := credential.SplitScopes(text); !slices.Equal(got, want) {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}

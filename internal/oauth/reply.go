@@ -275,16 +275,11 @@ func scopesAt(object map[string]any, names provider.Names) []string {
 	var scopes []string
 	for _, item := range list {
 		s, _ := item.(string)
-		for _, scope := range SplitScopes(s) {
+		for _, scope := range credential.SplitScopes(s) {
 			if printable(scope) {
 				scopes = append(scopes, scope)
 			}
 		}
 	}
 	return scopes
-}
-
-// SplitScopes splits a list of scopes at spaces and commas.
-func SplitScopes(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
 }

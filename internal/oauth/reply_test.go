@@ -505,16 +505,6 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestSplitScopes(t *testing.T) {
-	for text, want := range map[string][]string{
-		"": {}, " ,\t\n": {}, "a": {"a"}, "a b,c": {"a", "b", "c"}, ",a,, b ,": {"a", "b"},
-	} {
-		if got := SplitScopes(text); !slices.Equal(got, want) {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
 func TestReplyMasksItsTokens(t *testing.T) {
 	r := &Reply{AccessToken: newAccess, RefreshToken: credential.Secret(newRefresh)}
 	for _, text := range []string{fmt.Sprint(r), fmt.Sprintf("%+v %#v", *r, r)} {

@@ -23,7 +23,7 @@ import (
 // configuration, the stored credential and the definition, in this order.
 type Login struct {
 	ClientID    string
-	Scopes      []string
+	Scopes      []string // or lists of them, with spaces or commas between
 	RedirectURI string
 	Grant       string
 	// StaticToken is a token to be kept as it is; the provider is asked nothing.
@@ -254,7 +254,7 @@ func pickedPort(standard, uri string) bool {
 
 func (s *Session) scopes(p *plan) []string {
 	for _, list := range [][]string{
-		p.Scopes, oauth.SplitScopes(p.name.Lookup(s.Getenv, account.Scopes)), s.defaults(p.name).Scopes,
+		credential.SplitScopes(strings.Join(p.Scopes, " ")), credential.SplitScopes(p.name.Lookup(s.Getenv, account.Scopes)), s.defaults(p.name).Scopes,
 	} {
 		if len(list) > 0 {
 			return list

@@ -191,15 +191,15 @@ func rotatedJSON(c *credential.Credential) ([]byte, error) {
 	err := encoder.Encode(rotated{
 		Account: c.Account.String(), Provider: c.Account.Provider,
 		Variable:     c.Account.Var(account.RefreshToken),
-		RefreshToken: c.RefreshToken.Reveal(), RefreshExpiresAt: instant(c.RefreshExpiresAt),
-		AccessToken: c.AccessToken.Reveal(), AccessExpiresAt: instant(c.AccessExpiresAt),
+		RefreshToken: c.RefreshToken.Reveal(), RefreshExpiresAt: Instant(c.RefreshExpiresAt),
+		AccessToken: c.AccessToken.Reveal(), AccessExpiresAt: Instant(c.AccessExpiresAt),
 		ClientID: c.ClientID,
 	})
 	return text.Bytes(), err
 }
 
-// instant is a time as JSON has it, and null where it is not known.
-func instant(t time.Time) *string {
+// Instant is a time as JSON has it (RFC 3339, UTC), and null for the zero time.
+func Instant(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"tokencli/internal/account"
@@ -15,7 +14,6 @@ import (
 	"tokencli/internal/fail"
 	"tokencli/internal/oauth"
 	"tokencli/internal/provider"
-	"tokencli/internal/safefile"
 	"tokencli/internal/store"
 )
 
@@ -173,11 +171,10 @@ func loginAgain(name account.Name, format string, args ...any) *fail.Error {
 	return fail.New(fail.LoginNeeded, "%s: "+format, append([]any{name}, args...)...).WithHint("tokencli login %s", name)
 }
 
-// locks returns the locks of the accounts in this store. Stores do not share locks: the same account in
-// two stores is two logins.
+// locks returns the locks of the accounts in this store.
 func (s *Session) locks() store.Locks {
 	return store.Locks{
-		Dir: filepath.Join(s.StateDir, "locks-"+s.Store.Kind()),
+		Dir: s.StateDir, Store: s.Store.Kind(),
 		Notice: func(name account.Name) {
 			s.tell("waiting for another tokencli that is renewing %s", name)
 		},
@@ -190,10 +187,6 @@ func (s *Session) locks() store.Locks {
 func (s *Session) lock(ctx context.Context, name account.Name, done func(*credential.Credential) bool) (release func(), c *credential.Credential, err error) {
 	if s.Store.Kind() == "memory" {
 		return func() {}, nil, nil
-	}
-	// The folder of the locks is made, but only the state folder itself tells whether it may be believed.
-	if err := safefile.EnsureDir(s.StateDir); err != nil {
-		return nil, nil, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, cmp.Or(s.bounds.lock, lockTime))
 	defer cancel()

@@ -37,7 +37,7 @@ func (e Env) Get(_ context.Context, name account.Name) (*credential.Credential, 
 		ClientID:     name.Lookup(e.Getenv, account.ClientID),
 		ClientSecret: credential.Secret(name.Lookup(e.Getenv, account.ClientSecret)),
 		RedirectURI:  name.Lookup(e.Getenv, account.RedirectURI),
-		Scopes:       strings.FieldsFunc(name.Lookup(e.Getenv, account.Scopes), func(r rune) bool { return r == ' ' || r == ',' }),
+		Scopes:       credential.SplitScopes(name.Lookup(e.Getenv, account.Scopes)),
 		AccessToken:  credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.AccessToken))),
 		RefreshToken: credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.RefreshToken))),
 	}

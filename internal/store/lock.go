@@ -19,14 +19,16 @@ import (
 )
 
 // Locks keeps processes, and the goroutines of one process, from renewing the same account at the same
-// time. Each account has a file of its own in the folder "locks" of the state folder, which is never
-// deleted (a deleted one could be locked by two) and holds nothing. The operating system frees a lock
-// when its holder dies, however that happens.
+// time. Each account has a file of its own in a folder of the state folder, "locks-file" for the store
+// "file", which is never deleted (a deleted one could be locked by two) and holds nothing. The operating
+// system frees a lock when its holder dies, however that happens. Stores do not share locks: the same
+// account in two stores is two logins.
 //
 // Waits are bounded by the context alone. A deadline that passes is a failure of kind fail.Store, a
 // cancelled context one of kind fail.Interrupted; both wrap the context's error.
 type Locks struct {
-	Dir string // the state folder; it is made when it is not there
+	Dir   string // the state folder; it is made when it is not there
+	Store string // the kind of the store
 	// Notice is called once for a wait that has lasted a second, from the goroutine that waits. It may
 	// be nil.
 	Notice func(account.Name)
@@ -89,7 +91,7 @@ func (l Locks) open(ctx context.Context, name account.Name) (*flock.Flock, error
 	if err := usable(ctx, name); err != nil {
 		return nil, err
 	}
-	folder, err := subfolder(l.Dir, "locks", safefile.EnsureDir)
+	folder, err := subfolder(l.Dir, l.folder(), safefile.EnsureDir)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +99,8 @@ func (l Locks) open(ctx context.Context, name account.Name) (*flock.Flock, error
 	return flock.New(filepath.Join(folder, name.File()+".lock"),
 		flock.SetFlag(os.O_CREATE|os.O_RDWR|safefile.OpenFlags), flock.SetPermissions(0o600)), nil
 }
+
+func (l Locks) folder() string { return "locks-" + l.Store }
 
 // poll calls try until it succeeds, at intervals that grow and vary so that waiters do not move in step.
 // The blocking call of the operating system is no choice: it cannot be interrupted.
@@ -141,7 +145,7 @@ func (l Locks) failure(name account.Name, err error) error {
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, fail.Printable(filepath.Join(l.Dir, "locks")), err).
+	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, fail.Printable(filepath.Join(l.Dir, l.folder())), err).
 		WithHint("set TOKENCLI_STATE_DIR to a folder on a local disk that you can write")
 }
 

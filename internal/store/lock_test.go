@@ -27,7 +27,7 @@ const (
 
 // TestLockPeer is the other process of the tests below.
 func TestLockPeer(t *testing.T) {
-	locks := Locks{Dir: os.Getenv(lockDir)}
+	locks := Locks{Store: "file", Dir: os.Getenv(lockDir)}
 	switch os.Getenv(lockRole) {
 	case "":
 		return // no part is to be played
@@ -128,7 +128,7 @@ func TestLockExcludesProcesses(t *testing.T) {
 }
 
 func TestLockExcludesGoroutines(t *testing.T) {
-	l := Locks{Dir: stateDir(t)}
+	l := Locks{Store: "file", Dir: stateDir(t)}
 	var inside, most atomic.Int32
 	var wg sync.WaitGroup
 	for range 20 {
@@ -151,7 +151,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 }
 
 func TestLockKilledHolder(t *testing.T) {
-	l := Locks{Dir: stateDir(t)}
+	l := Locks{Store: "file", Dir: stateDir(t)}
 	cmd, _ := holder(t, l.Dir)
 	if _, ok, err := l.Try(t.Context(), mollie); ok || err != nil {
 		t.Fatalf("Try beside a holder = %v, %v", ok, err)
@@ -167,7 +167,7 @@ func TestLockKilledHolder(t *testing.T) {
 }
 
 func TestLockDeadline(t *testing.T) {
-	l := Locks{Dir: stateDir(t)}
+	l := Locks{Store: "file", Dir: stateDir(t)}
 	release, err := l.Acquire(t.Context(), mollie)
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestLockDeadline(t *testing.T) {
 }
 
 func TestLockRelease(t *testing.T) {
-	l := Locks{Dir: stateDir(t)}
+	l := Locks{Store: "file", Dir: stateDir(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	first, err := l.Acquire(ctx, mollie)
 	if err != nil {
@@ -243,7 +243,7 @@ func TestLockRelease(t *testing.T) {
 		t.Fatalf("Try of a free lock = %v, %v", ok, err)
 	}
 	third()
-	info, err := os.Stat(filepath.Join(l.Dir, "locks", "acct-mollie.lock"))
+	info, err := os.Stat(filepath.Join(l.Dir, "locks-file", "acct-mollie.lock"))
 	if err != nil || info.Size() != 0 || isUnix && info.Mode().Perm() != 0o600 {
 		t.Errorf("the lock file after use: %v, %v", info, err)
 	}
@@ -251,7 +251,7 @@ func TestLockRelease(t *testing.T) {
 
 // All who wait are let go together: nobody waits for another waiter.
 func TestLockWait(t *testing.T) {
-	l := Locks{Dir: stateDir(t)}
+	l := Locks{Store: "file", Dir: stateDir(t)}
 	if err := l.Wait(t.Context(), mollie); err != nil {
 		t.Fatalf("Wait for nobody: %v", err)
 	}
@@ -287,7 +287,7 @@ func TestLockWait(t *testing.T) {
 
 func TestLockNotice(t *testing.T) {
 	var noticed atomic.Int32
-	l := Locks{Dir: stateDir(t), Notice: func(name account.Name) {
+	l := Locks{Store: "file", Dir: stateDir(t), Notice: func(name account.Name) {
 		if name != mollie {
 			t.Errorf("notice of %v", name)
 		}
@@ -314,7 +314,7 @@ func TestLockUnusable(t *testing.T) {
 	}{
 		{"the lock file is a link", func(t *testing.T, dir string) {
 			victim := filepath.Join(dir, "victim")
-			if err := os.Symlink(victim, filepath.Join(dir, "locks", "acct-mollie.lock")); err != nil {
+			if err := os.Symlink(victim, filepath.Join(dir, "locks-file", "acct-mollie.lock")); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() {
@@ -324,20 +324,20 @@ func TestLockUnusable(t *testing.T) {
 			})
 		}, true},
 		{"the lock file is a folder", func(t *testing.T, dir string) {
-			if err := os.Mkdir(filepath.Join(dir, "locks", "acct-mollie.lock"), 0o700); err != nil {
+			if err := os.Mkdir(filepath.Join(dir, "locks-file", "acct-mollie.lock"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"others write the folder", func(t *testing.T, dir string) { chmod(t, filepath.Join(dir, "locks"), 0o777) }, true},
-		{"the folder is a link", func(t *testing.T, dir string) { replaceByLink(t, filepath.Join(dir, "locks")) }, true},
+		{"others write the folder", func(t *testing.T, dir string) { chmod(t, filepath.Join(dir, "locks-file"), 0o777) }, true},
+		{"the folder is a link", func(t *testing.T, dir string) { replaceByLink(t, filepath.Join(dir, "locks-file")) }, true},
 		{"the state folder is a link", func(t *testing.T, dir string) { replaceByLink(t, dir) }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.unix && !isUnix {
 				t.Skip("not checked here")
 			}
-			l := Locks{Dir: stateDir(t)}
-			if err := os.MkdirAll(filepath.Join(l.Dir, "locks"), 0o700); err != nil {
+			l := Locks{Store: "file", Dir: stateDir(t)}
+			if err := os.MkdirAll(filepath.Join(l.Dir, "locks-file"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			test.harm(t, l.Dir)
@@ -352,11 +352,11 @@ func TestLockUnusable(t *testing.T) {
 			}
 		})
 	}
-	_, err := Locks{}.Acquire(t.Context(), mollie)
+	_, err := Locks{Store: "file"}.Acquire(t.Context(), mollie)
 	if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
 		t.Errorf("Acquire without a state folder = %v (hint %q)", err, fail.HintOf(err))
 	}
-	if _, err := (Locks{Dir: t.TempDir()}).Acquire(t.Context(), account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
+	if _, err := (Locks{Store: "file", Dir: t.TempDir()}).Acquire(t.Context(), account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
 		t.Errorf("Acquire of no account name = %v", err)
 	}
 }
