@@ -3,7 +3,9 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +93,7 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions,
 	for i, name := range o.names {
 		turns[name.Provider] = append(turns[name.Provider], i)
 	}
-	batch := &batch{app: a, total: len(o.names), shown: o.all && isTerminal(os.Stderr)}
+	batch := &batch{app: a, total: len(o.names), shown: isTerminal(os.Stderr)}
 	var wg sync.WaitGroup
 	for _, turn := range turns {
 		wg.Go(func() {
@@ -105,6 +107,9 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions,
 		})
 	}
 	wg.Wait()
+	if batch.shown {
+		batch.sayIdle(answers)
+	}
 	if o.asJSON {
 		if err := a.printJSON(answers); err != nil {
 			return err
@@ -126,6 +131,25 @@ type batch struct {
 
 	mu   sync.Mutex
 	done int
+}
+
+// sayIdle tells a person that there was nothing to be done, and why.
+func (b *batch) sayIdle(answers []refreshJSON) {
+	why := make(map[string]int)
+	for _, answer := range answers {
+		if answer.Skipped == "" {
+			return
+		}
+		why[answer.Skipped]++
+	}
+	reasons := make([]string, 0, len(why))
+	for _, reason := range slices.Sorted(maps.Keys(why)) {
+		reasons = append(reasons, fmt.Sprintf("%s (%d)", reason, why[reason]))
+	}
+	if len(reasons) == 0 {
+		reasons = []string{"no account is logged in"}
+	}
+	b.say("nothing to renew: " + strings.Join(reasons, ", "))
 }
 
 // one renews an account and says how that went. An account that the provider is too busy for gets a second
@@ -154,7 +178,7 @@ func (b *batch) one(ctx context.Context, s *session.Session, o refreshOptions, n
 	}
 	answer.Renewed = answer.Skipped == ""
 	if text != "" {
-		if b.shown {
+		if b.shown && b.total > 1 {
 			text = fmt.Sprintf("%d of %d: %s", b.done, b.total, text)
 		}
 		b.say(text)

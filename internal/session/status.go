@@ -38,12 +38,26 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 		return nil, err
 	}
 	now := s.now()
-	return &Status{
+	st := &Status{
 		Account: name, Grant: c.Grant, State: c.State(now),
 		AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
-		Renews: c.Renewable(now), Ended: !c.Ended.IsZero(),
+		Renews: c.Renewable(now) && s.mayRenew(c), Ended: !c.Ended.IsZero(),
 		Scopes: c.Scopes, Store: s.Store.Kind(),
-	}, nil
+	}
+	if st.State == credential.Refreshable && !st.Renews {
+		st.State = credential.LoginNeeded
+	}
+	return st, nil
+}
+
+// mayRenew reports whether what a renewal brings can be kept, or need not be: a refresh token that is
+// replaced at every use is not spent where the new one would be lost.
+func (s *Session) mayRenew(c *credential.Credential) bool {
+	if s.keeps() || c.Mintable() || len(s.OnRotate) > 0 || s.DiscardRotated {
+		return true
+	}
+	d, err := s.Definition(c.Account.Provider)
+	return err != nil || !d.Rotates()
 }
 
 // Static reports whether the token was made by hand, so that there is nothing to renew.
