@@ -199,6 +199,10 @@ func (b *bench) table() error {
 	if err != nil {
 		return err
 	}
+	header := &command{
+		name: "tokencli, keychain, --header", argv: []string{b.tool("tokencli"), "token", "monta", "--header"}, env: b.env,
+		want: "Authorization: Bearer " + keychain.want,
+	}
 	fileEnv, err := b.withFile()
 	if err != nil {
 		return err
@@ -214,7 +218,7 @@ func (b *bench) table() error {
 	}
 	hello := &command{name: "hello world in Go", argv: []string{b.tool("hello")}, want: "hello", env: b.env}
 	bare := &command{name: "go-keyring alone", argv: []string{b.tool("keyring"), "tokencli", "monta"}, env: b.env}
-	commands := []*command{hello, keychain, file, env, bare}
+	commands := []*command{hello, keychain, header, file, env, bare}
 	others, err := b.others(keychain.want)
 	if err != nil {
 		return err

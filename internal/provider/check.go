@@ -32,9 +32,11 @@ var (
 	revokeHolders    = append([]string{"token", "token_type_hint"}, clientHolders...)
 )
 
-// checker collects findings and finds the lines they belong to.
+// checker collects findings and finds the lines they belong to, for which the text is read once more: most
+// definitions have none.
 type checker struct {
-	root     *yaml.Node
+	text     []byte
+	root     *yaml.Node // nil: not read yet
 	findings []Finding
 }
 
@@ -45,11 +47,14 @@ func (c *checker) add(path, format string, args ...any) {
 // line returns the line of a path such as token.refresh.url or whoami.0.url, or of the nearest part of it
 // that is there.
 func (c *checker) line(path string) int {
-	node := c.root
-	if node == nil || len(node.Content) == 0 {
+	if c.root == nil {
+		c.root = new(yaml.Node)
+		_ = yaml.Unmarshal(c.text, c.root) // it was decoded before
+	}
+	if len(c.root.Content) == 0 {
 		return 0
 	}
-	node, line := node.Content[0], 0
+	node, line := c.root.Content[0], 0
 	for part := range strings.SplitSeq(path, ".") {
 		if n, err := strconv.Atoi(part); err == nil && node.Kind == yaml.SequenceNode && n < len(node.Content) {
 			node = node.Content[n]
@@ -73,10 +78,7 @@ func (c *checker) line(path string) int {
 
 // check returns everything that is wrong with a decoded definition, by line.
 func (d *Definition) check(text []byte, want string) []Finding {
-	c := &checker{root: new(yaml.Node)}
-	if yaml.Unmarshal(text, c.root) != nil {
-		c.root = nil
-	}
+	c := &checker{text: text}
 	if !account.ValidPart(d.Name) {
 		c.add("name", "must be a-z, 0-9, '.', '_' and '-', at most 64, starting with a letter or digit")
 	} else if d.Name != want {
