@@ -239,7 +239,7 @@ func normal(said, sandbox, id string) string {
 		{`([?&]state=)[^&\s]+`, "${1}STATE"},
 		{`(?m)^([0-9A-F]{2}:){31}[0-9A-F]{2}$`, "3A:7F:..."},
 		{`(?m)^in a container, .*\n`, ""},
-		{`valid for \d+ min`, "valid for 59 min"},
+		{`valid for \d+ min`, "valid for 60 min"},
 		{`(?m)[ \t]+$`, ""},
 	} {
 		said = regexp.MustCompile(change.pattern).ReplaceAllString(said, change.to)

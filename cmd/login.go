@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -109,12 +110,15 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 	case string(c.Grant) == session.GrantStatic:
 		text += " with a static token; the provider was not asked"
 	case !c.AccessExpiresAt.IsZero():
-		text += ", valid for " + lasting(c.AccessExpiresAt, a.now())
+		text += ", valid for " + lifeOf(c)
 		if c.RefreshToken != "" || c.Mintable() {
 			text += " and renewed from then on"
 		}
 	}
 	a.say(text)
+	if o.Receive.StderrIsTerminal {
+		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
+	}
 	return nil
 }
 

@@ -214,7 +214,7 @@ func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.N
 	if err == nil {
 		text = fmt.Sprintf("%s: renewed", name)
 		if !c.AccessExpiresAt.IsZero() {
-			text += ", valid for " + lasting(c.AccessExpiresAt, a.now())
+			text += ", valid for " + lifeOf(c)
 		}
 	}
 	return text, err

@@ -291,5 +291,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
 }
 
-// lasting is relative without its first word: "52 min".
-func lasting(t, now time.Time) string { return strings.TrimPrefix(relative(t, now), "in ") }
+// lifeOf is how long a token lives that was just obtained: "60 min", though a second of them has passed.
+func lifeOf(c *session.Credential) string {
+	return span(c.AccessExpiresAt.Sub(c.ObtainedAt).Round(time.Second))
+}
