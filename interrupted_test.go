@@ -16,7 +16,7 @@ import (
 	"tokencli/internal/sandbox"
 )
 
-// TestInterruptedRenewals sends SIGTERM or SIGINT to renewals at random moments, until fifty in each store
+// TestInterruptedRenewals sends SIGTERM, SIGINT or SIGHUP to renewals at random moments, until fifty in each store
 // were hit after the provider had spent the refresh token, and looks for a login that was lost.
 func TestInterruptedRenewals(t *testing.T) {
 	const wanted, atMost = 50, 1000
@@ -81,7 +81,7 @@ func TestInterruptedRenewals(t *testing.T) {
 					args = []string{"token", name, "--min-ttl", "9000h"}
 				}
 				before := s.server.Stats()[provider].Refreshes
-				state, said := run([]syscall.Signal{syscall.SIGTERM, syscall.SIGINT}[i/2%2], rand.N(long), args...)
+				state, said := run([]syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}[i/2%3], rand.N(long), args...)
 				spent := s.server.Stats()[provider].Refreshes > before
 				killed := state.Sys().(syscall.WaitStatus).Signaled()
 				switch {

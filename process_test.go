@@ -117,8 +117,8 @@ func cmdSilentBus(ts *testscript.TestScript, neg bool, args []string) {
 	}()
 }
 
-// interrupt SIGNAL TRIGGER COMMAND ARG...: a program that runs a command, sends it the signal (INT or
-// TERM) when the trigger is seen, and ends with its exit code. TRIGGER is PROVIDER:OPERATION, for a request
+// interrupt SIGNAL TRIGGER COMMAND ARG...: a program that runs a command, sends it the signal (INT,
+// TERM or HUP) when the trigger is seen, and ends with its exit code. TRIGGER is PROVIDER:OPERATION, for a request
 // at the sandbox, or stderr:TEXT.
 func interrupt() {
 	code, err := interrupted(os.Args[1:])
@@ -130,9 +130,9 @@ func interrupt() {
 }
 
 func interrupted(args []string) (int, error) {
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	if len(args) < 3 || signals[args[0]] == nil {
-		return 0, errors.New("usage: interrupt INT|TERM TRIGGER COMMAND ARG...")
+		return 0, errors.New("usage: interrupt INT|TERM|HUP TRIGGER COMMAND ARG...")
 	}
 	what, detail, _ := strings.Cut(args[1], ":")
 	before, err := requestsAt(what, detail)

@@ -381,14 +381,19 @@ func machine(ctx context.Context) string {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 		return line
 	}
-	var parts []string
-	for _, part := range []string{
-		fmt.Sprintf("%d processors", runtime.NumCPU()), runtime.GOOS + "/" + runtime.GOARCH, "Linux " + version("uname", "-r"), runtime.Version(),
-		version("gnome-keyring-daemon", "--version"), version("dbus-daemon", "--version"),
-	} {
-		if part != "" {
-			parts = append(parts, strings.TrimPrefix(part, "gnome-keyring-daemon: "))
+	last := func(argv ...string) string { // "gnome-keyring-daemon: 42.1", "D-Bus Message Bus Daemon 1.14.10"
+		words := strings.Fields(version(argv...))
+		if len(words) == 0 {
+			return "?"
 		}
+		return words[len(words)-1]
+	}
+	parts := []string{
+		fmt.Sprintf("%d processors", runtime.NumCPU()), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version(),
+		"gnome-keyring " + last("gnome-keyring-daemon", "--version"), "dbus " + last("dbus-daemon", "--version"),
+	}
+	if have("gh") {
+		parts = append(parts, "gh "+strings.Fields(version("gh", "--version") + " - - -")[2])
 	}
 	return strings.Join(parts, ", ")
 }

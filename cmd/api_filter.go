@@ -23,6 +23,9 @@ const notCompiled = 3
 // maxComplaint is how much of what a filter program says about a failure is looked at.
 const maxComplaint = 4 << 10
 
+// maxFiltered is how long an answer may be that is filtered.
+const maxFiltered = 64 << 20
+
 // filter is a jq filter, run by an installed program.
 type filter struct {
 	argv    []string
@@ -46,55 +49,60 @@ func newFilter(ctx context.Context, text string, environ []string) (*filter, err
 	}
 	f := &filter{argv: []string{path, "-r", text}, environ: account.Environ(environ)}
 	// Without any input a filter is read and does nothing.
-	return f, f.run(ctx, strings.NewReader(""), io.Discard)
+	err := f.run(ctx, nil, io.Discard)
+	var bad *filterError
+	if errors.As(err, &bad) && bad.exit == notCompiled {
+		err = usage("%w", err).WithHint("the language is described at https://jqlang.org/manual/")
+	}
+	return f, err
 }
 
-// run hands a body to the filter and what comes of it to a writer.
-func (f *filter) run(ctx context.Context, body io.Reader, to io.Writer) error {
-	source := &source{from: body}
+// run hands a text to the filter and what comes of it to a writer.
+func (f *filter) run(ctx context.Context, text []byte, to io.Writer) error {
 	complaint := &beginning{room: maxComplaint}
 	cmd := exec.CommandContext(ctx, f.argv[0], f.argv[1:]...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.environ, source, to, complaint
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.environ, bytes.NewReader(text), to, complaint
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return fail.New(fail.Interrupted, "interrupted")
-	case source.err != nil:
-		return source.err
-	case errors.As(err, &exit) && exit.ExitCode() == notCompiled:
-		return usage("--jq: %s", complaint.line(exit)).WithHint("the language is described at https://jqlang.org/manual/")
+	case errors.As(err, &exit) && exitOf(exit.ProcessState) == int(pipeClosed):
+		return pipeClosed
 	case errors.As(err, &exit):
-		return fail.New(fail.Unforeseen, "--jq: %s", complaint.line(exit))
+		return &filterError{exit: exit.ExitCode(), text: complaint.line(exit)}
 	case err != nil:
 		return fail.New(fail.Unforeseen, "--jq: %w", err)
 	}
 	return nil
 }
 
-// filtered prints what the filter makes of an answer.
+// filterError is what a filter program said when it failed.
+type filterError struct {
+	exit int
+	text string
+}
+
+func (e *filterError) Error() string { return "--jq: " + e.text }
+
+// filtered prints what the filter makes of an answer. All of it is read first: whether the provider calls
+// it a success may stand at its end.
 func (out *apiOutput) filtered(ctx context.Context, body io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(body, maxFiltered+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxFiltered {
+		return fail.New(fail.Unforeseen, "--jq: the answer is longer than %d MiB", maxFiltered>>20).
+			WithHint("write it to a file with --output, and filter that")
+	}
 	out.printed, out.end = true, '\n'
 	if !out.terminal {
-		return out.filter.run(ctx, body, out.app.stdout)
+		return out.filter.run(ctx, text, out.app.stdout)
 	}
 	shown := &plain{to: out.app.stdout}
 	defer shown.flush()
-	return out.filter.run(ctx, body, shown)
-}
-
-// source tells a failure to read the body from one of the program that reads it.
-type source struct {
-	from io.Reader
-	err  error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.from.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
+	return out.filter.run(ctx, text, shown)
 }
 
 // beginning keeps the beginning of a text.

@@ -93,10 +93,6 @@ func (out *apiOutput) copy(to io.Writer, from io.Reader) error {
 	return err
 }
 
-func cannotPrint(err error) error {
-	return fail.New(fail.Unforeseen, "the answer cannot be written: %w", err)
-}
-
 // save appends an answer to the file.
 func (out *apiOutput) save(answer *session.Answer) error {
 	from := answer.Body

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,9 +150,21 @@ func (a *app) say(text string) { fmt.Fprintf(a.stderr, "tokencli: %s\n", oneLine
 // with half a token.
 func (a *app) print(text string) error {
 	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return fail.New(fail.Unforeseen, "the answer cannot be written: %w", err)
+		return cannotPrint(err)
 	}
 	return nil
+}
+
+// pipeClosed is the exit code that a shell shows for a program whose reader has gone.
+const pipeClosed = exitCode(128 + 13)
+
+// cannotPrint is the failure of an answer that cannot be written. A reader that wants no more, such as
+// `head`, is no news.
+func cannotPrint(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return pipeClosed
+	}
+	return fail.New(fail.Unforeseen, "the answer cannot be written: %w", err)
 }
 
 // open returns a session with the settings as they are.

@@ -15,8 +15,10 @@ func (a *app) completionCommand() *cobra.Command {
 		Short: "Print the completion script of a shell",
 		Long: `Prints the completion script of a shell. Names of accounts and providers are completed from the list of
 names and the definitions alone: no keychain is opened and no provider is asked.`,
-		Example: `  tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli
+		Example: `  mkdir -p ~/.local/share/bash-completion/completions
+  tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli
   tokencli completion zsh > "${fpath[1]}/_tokencli"
+  mkdir -p ~/.config/fish/completions
   tokencli completion fish > ~/.config/fish/completions/tokencli.fish`,
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {

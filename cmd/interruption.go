@@ -2,14 +2,12 @@ package cmd
 
 import (
 	"context"
-	"os"
 	"os/signal"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
-// interruption is a context that SIGINT and SIGTERM end. It begins to listen to them when somebody first
+// interruption is a context that SIGINT, SIGTERM and SIGHUP end. It begins to listen to them when somebody first
 // waits for its end, because listening costs a thread and most calls of `token` are answered without.
 // Until then a signal ends the process at once; no token is spent and nothing is saved before. What
 // must not be cut off derives a context of its own first, which counts as waiting.
@@ -26,7 +24,8 @@ func (i *interruption) listen() context.Context {
 	if l := i.listening.Load(); l != nil {
 		return l.ctx
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	outlivePipes()
+	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	if !i.listening.CompareAndSwap(nil, &listening{ctx: ctx, stop: stop}) {
 		stop()
 	}

@@ -107,13 +107,19 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions,
 		})
 	}
 	wg.Wait()
-	if batch.shown {
+	if ctx.Err() == nil && (batch.shown || batch.total == 0) {
 		batch.sayIdle(answers)
 	}
 	if o.asJSON {
 		if err := a.printJSON(answers); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		if !slices.ContainsFunc(failures, func(err error) bool { return fail.Is(err, fail.Interrupted) }) {
+			batch.report(fail.New(fail.Interrupted, "interrupted"))
+		}
+		return exitCode(fail.Interrupted)
 	}
 	for _, err := range failures {
 		if err != nil {

@@ -45,7 +45,13 @@ default account at Mollie, mollie/shop-b another one.`,
 	// calls methods by name and so keeps the linker from leaving anything out (2.4 MiB).
 	root.Flags().BoolVarP(&version, "version", "v", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%s", fail.Scrub(withoutValue(err), 120)).WithHint("%s --help", cmd.CommandPath())
+		e := usage("%s", fail.Scrub(withoutValue(err), 120)).WithHint("%s --help", cmd.CommandPath())
+		for _, secret := range []string{"--client-secret", "--secret", "--token", "--access-token", "--refresh-token", "--password", "--passphrase"} {
+			if strings.HasSuffix(e.Text, "unknown flag: "+secret) {
+				e.Hint = "secrets are never taken from flags: enter them when you are asked, or see `tokencli help environment`"
+			}
+		}
+		return e
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(
@@ -62,6 +68,16 @@ default account at Mollie, mollie/shop-b another one.`,
 	add("login", a.loginCommand(), a.refreshCommand(), a.revokeCommand(), a.statusCommand(), a.whoamiCommand())
 	add("use", a.tokenCommand(), a.execCommand(), a.apiCommand())
 	add("more", a.providerCommand(), a.doctorCommand(), a.keepaliveCommand(), a.sandboxCommand(), a.demoCommand(), a.storeCommand(), a.completionCommand(), a.versionCommand())
+	for name, others := range map[string][]string{
+		"login": {"auth", "signin", "add"}, "revoke": {"logout", "signout", "rm", "remove", "delete", "forget"},
+		"status": {"list", "ls", "accounts", "show"}, "refresh": {"renew"}, "token": {"get", "print", "access-token"},
+	} {
+		for _, c := range root.Commands() {
+			if c.Name() == name {
+				c.SuggestFor = others
+			}
+		}
+	}
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), environmentTopic())
 	improveHelp(root)

@@ -80,6 +80,7 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 		return err
 	}
 	variables := append(server.Variables(listener.URL),
+		sandbox.Variable{Name: sandboxMarker, Value: listener.URL},
 		sandbox.Variable{Name: "TOKENCLI_STORE", Value: "file"},
 		sandbox.Variable{Name: "TOKENCLI_FILE_KEY", Value: key},
 		sandbox.Variable{Name: "TOKENCLI_STATE_DIR", Value: filepath.Join(dir, "state")},
@@ -96,6 +97,9 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	<-ctx.Done()
 	return nil
 }
+
+// sandboxMarker is the variable that tells that the settings are a sandbox's and end with it.
+const sandboxMarker = "TOKENCLI_SANDBOX"
 
 // loopbackOnly keeps the sandbox on this machine: it hands out logins to everybody who asks.
 func loopbackOnly(address string) error {

@@ -93,7 +93,8 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 	var (
 		found []*session.Status
 		first error
-		needy []string
+		// Those that need a person, and those that will unless they are renewed.
+		needy, ending []string
 	)
 	for i, answer := range answers {
 		if fail.Is(answer.err, fail.NotLoggedIn) && len(o.names) == 0 {
@@ -104,8 +105,11 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 			continue
 		}
 		found = append(found, answer.status)
-		if answer.status.NeedsLogin(o.within, a.now()) {
+		switch {
+		case answer.status.NeedsLogin(0, a.now()), answer.status.NeedsLogin(o.within, a.now()) && !answer.status.Renews:
 			needy = append(needy, names[i].String())
+		case answer.status.NeedsLogin(o.within, a.now()):
+			ending = append(ending, names[i].String())
 		}
 	}
 	if len(found) == 0 && len(o.names) == 0 && first == nil && !o.asJSON {
@@ -115,8 +119,14 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 	if err := a.printStatus(found, o); err != nil {
 		return err
 	}
-	if first == nil && o.check && len(needy) > 0 {
-		return fail.New(fail.LoginNeeded, "a login is needed: %s", strings.Join(needy, ", ")).WithHint("tokencli login %s", needy[0])
+	switch {
+	case first != nil || !o.check:
+	case len(needy) > 0:
+		return fail.New(fail.LoginNeeded, "a login is needed: %s", strings.Join(needy, ", ")).
+			WithHint("tokencli login %s", strings.Join(needy, "; tokencli login "))
+	case len(ending) > 0:
+		return fail.New(fail.LoginNeeded, "%s ends within %s unless it is renewed", strings.Join(ending, ", "), span(o.within)).
+			WithHint("tokencli refresh %s", strings.Join(ending, " "))
 	}
 	return first
 }
@@ -185,7 +195,7 @@ func statusTable(found []*session.Status, now time.Time, to screen) string {
 	rows := [][]string{{"ACCOUNT", "STATE", "ACCESS", "REFRESH", "GRANT", "STORE"}}
 	for _, st := range found {
 		rows = append(rows, []string{
-			st.Account.String(), string(st.State), relative(st.AccessExpiresAt, now), refreshEnd(st, now), grantWord(string(st.Grant)), st.Store,
+			st.Account.String(), string(st.State), accessEnd(st, now), refreshEnd(st, now), grantWord(string(st.Grant)), st.Store,
 		})
 	}
 	const gap, shortest = 2, 12
@@ -264,6 +274,15 @@ func stateColour(st *session.Status, now time.Time) colour {
 		return green
 	}
 	return yellow
+}
+
+// accessEnd tells when the access token ends; "-" where there is none yet: one without a known end counts as
+// valid.
+func accessEnd(st *session.Status, now time.Time) string {
+	if st.AccessExpiresAt.IsZero() && st.State != session.Valid {
+		return "-"
+	}
+	return relative(st.AccessExpiresAt, now)
 }
 
 // relative tells when t is in words that a person reads at a glance.

@@ -86,7 +86,7 @@ The output is one of
 		Example: `  tokencli token mollie
   curl -H "$(tokencli token mollie --header)" https://api.mollie.com/v2/organizations/me
   curl "https://api.moloni.pt/v1/companies/getAll/?$(tokencli token moloni -o query)"
-  curl -K <(tokencli token mollie -o curl) https://api.mollie.com/v2/payments
+  curl -K <(tokencli token mollie -o curl) https://api.mollie.com/v2/organizations/me
   eval "$(tokencli token monta -o env)"`,
 		Args:              oneAccount,
 		ValidArgsFunction: a.completeAccounts,

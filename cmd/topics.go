@@ -14,22 +14,23 @@ func exitCodesTopic() *cobra.Command {
     1  something unforeseen
     2  usage: an unknown flag, provider or account name, a bad definition or configuration, a missing
        setting, the callback port in use, end of input where a code was to be pasted, a login in the env
-       store, a login over a credential of another origin
+       store, a login that would replace one made at another origin
     3  not logged in to that account
     4  a person has to log in again: the renewal was refused, the login timed out, or the settings name
-       another client or place than the stored login (nothing of it is sent)
+       another client or address than the stored login (nothing of it is sent)
     5  the provider refused for another reason: client, scope, consent denied
     6  the provider cannot be reached, says to come back later, or answers nonsense; trying again may help
     7  the store cannot be used (no keychain, locked, cannot be decrypted, unsafe permissions), or its lock
-       was not had
-  130  interrupted; a renewal under way is saved first`,
+       could not be acquired
+  130  interrupted; a renewal under way is saved first. Where nothing is under way a signal ends tokencli at
+       once, which a shell shows as 130, 143 (SIGTERM) or 129 (SIGHUP)`,
 	}
 }
 
 func environmentTopic() *cobra.Command {
 	return &cobra.Command{
 		Use:   "environment",
-		Short: "The environment variables that count",
+		Short: "The environment variables that tokencli reads",
 		Long: `<PROVIDER> is the provider's name in upper case with - and . as _ (TOKENCLI_MOLONI_ON_CLIENT_ID). A
 named account has two underscores before its name (TOKENCLI_MOLLIE__SHOP_B_CLIENT_ID); at login its client
 id, secret, redirect URI and scopes fall back to the provider's own.
@@ -46,7 +47,7 @@ id, secret, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_<PROVIDER>_ACCESS_TOKEN    the token itself; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_REFRESH_TOKEN   its refresh token; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_BASE_URL        replaces scheme and host of every endpoint; its path goes first
-  TOKENCLI_FILE_KEY                   for the file store: an age identity or the path of one
+  TOKENCLI_FILE_KEY                   for the file store: an age identity or the path of a file with one
   TOKENCLI_FILE_PASSPHRASE            the same by passphrase, at over a second a call
   TOKENCLI_ON_ROTATE                  for the env store: the command that gets a new refresh token, as words
                                       between spaces or as a JSON array; no shell reads it

@@ -136,7 +136,8 @@ func ReadDir(path string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if entry.Type().IsRegular() {
+		// A link is not followed, and not passed over in silence either: reading it fails.
+		if entry.Type().IsRegular() || entry.Type()&fs.ModeSymlink != 0 {
 			names = append(names, entry.Name())
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,6 +76,10 @@ func (s *Session) API(ctx context.Context, name account.Name, r Request, take fu
 		c, began = renewed, s.now()
 		err := take(answer)
 		answer.Close()
+		if err != nil && !fail.Is(err, fail.Interrupted) {
+			// What the provider says counts for more than that it could not be shown.
+			err = cmp.Or(s.advise(answer.Failure(), c), err)
+		}
 		if err != nil {
 			return err
 		}
@@ -156,6 +161,9 @@ func (s *Session) ask(ctx context.Context, client *oauth.Client, call *oauth.Cal
 	}
 	if err != nil {
 		s.tell("warning: %v", err)
+	}
+	if err := s.mayUse(renewed, client.Definition); err != nil {
+		return answer, c, err
 	}
 	answer.Close()
 	answer, err = client.Call(ctx, call, renewed.AccessToken.Reveal())

@@ -109,14 +109,14 @@ func (r *renewal) handingOver(ctx context.Context, c *credential.Credential, m *
 	if err != nil {
 		return nil, r.notRenewed(ctx, c, before, spent, err)
 	}
-	for _, note := range reply.Notes {
-		r.tell("%s: %s", c.Account, note)
-	}
 	renewed := apply(*c, reply)
 	if renewed.RefreshToken == c.RefreshToken {
 		r.keepSpent(c.Account, before)
 	} else if err := r.handOver(ctx, spent, c, &renewed); err != nil {
 		return &renewed, err
+	}
+	for _, note := range reply.Notes {
+		r.tell("%s: %s", c.Account, note)
 	}
 	if ctx.Err() != nil {
 		return nil, fail.New(fail.Interrupted, "%s: interrupted; a new refresh token was handed to on_rotate first", c.Account)

@@ -340,6 +340,14 @@ func (s *Session) password(ctx context.Context, p *plan) (*credential.Credential
 func (s *Session) authorize(ctx context.Context, p *plan) (c *credential.Credential, finish func(error), err error) {
 	finish = func(error) {}
 	p.redirectURI = s.lookupRedirectURI(p)
+	if p.redirectURI == "" && p.Ask != nil {
+		// Nobody but the person knows what can be registered here.
+		s.tell("%s sends you to an address of your own, the redirect URI, which is registered with the client: %s",
+			p.definition.Title, p.definition.Client.Create)
+		if p.redirectURI, err = p.Ask.Ask("Redirect URI"); err != nil {
+			return nil, finish, err
+		}
+	}
 	if p.redirectURI == "" {
 		e := fail.New(fail.Usage, "%s: %s is not set", p.name, p.name.Var(account.RedirectURI)).
 			WithHint("set it, or --redirect-uri, to the redirect URI that is registered with the client")

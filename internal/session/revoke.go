@@ -1,8 +1,8 @@
 package session
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"tokencli/internal/account"
@@ -37,6 +37,10 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 			c, err = s.stored(ctx, name)
 		}
 		if absent(err) {
+			var missing *fail.Error
+			if errors.As(err, &missing) && missing.Kind == fail.NotLoggedIn {
+				missing.Hint = "tokencli status shows the accounts"
+			}
 			s.dropRescue(name)
 			_ = s.Store.Delete(ctx, name) // the name may still be on the list
 			if unknown != nil {
@@ -50,7 +54,7 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 		byHand := true
 		if !local && c.Grant != credential.Static {
 			// Also where nothing would be sent: settings that point elsewhere mean another login.
-			if err := checkOrigin(c, client.Definition); err != nil {
+			if err := s.mayUse(c, client.Definition); err != nil {
 				return err
 			}
 			if byHand, err = s.end(ctx, client, c); err != nil {
@@ -78,7 +82,7 @@ func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.C
 		return true, nil
 	}
 	registration := oauth.Registration{ID: c.ClientID, Secret: c.ClientSecret.Reveal()}
-	if secret := c.Account.Own(s.Getenv, account.ClientSecret); secret != "" && cmp.Or(c.Account.Own(s.Getenv, account.ClientID), c.ClientID) == c.ClientID {
+	if secret := c.Account.Own(s.Getenv, account.ClientSecret); secret != "" {
 		registration.Secret = secret
 	}
 	if c.RefreshToken != "" {
@@ -106,7 +110,7 @@ func (s *Session) sayByHand(client *oauth.Client, c *credential.Credential, loca
 	}
 	if c.Grant != credential.Static {
 		s.tell("the access token stays valid %s", until(c.AccessExpiresAt, s.now()))
-		if c.RefreshToken != "" {
+		if c.RefreshToken != "" && c.Ended.IsZero() {
 			s.tell("the refresh token stays valid %s", until(c.RefreshExpiresAt, s.now()))
 		}
 	}

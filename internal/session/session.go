@@ -137,13 +137,25 @@ func (s *Session) stored(ctx context.Context, name account.Name) (*credential.Cr
 	return c, err
 }
 
-// mayUse is checkOrigin for a token that is about to be used. An access token in the environment belongs to
+// checkClient refuses to use a login that another client made than the one that the settings name.
+func (s *Session) checkClient(c *credential.Credential) error {
+	name := c.Account
+	if id := name.Own(s.Getenv, account.ClientID); id != "" && c.ClientID != "" && id != c.ClientID {
+		return loginAgain(name, "%s names another client than this login was made with; nothing was sent", name.Var(account.ClientID))
+	}
+	return nil
+}
+
+// mayUse checks that a token that is about to be used belongs to where the settings point. An access token in the environment belongs to
 // where the environment points.
 func (s *Session) mayUse(c *credential.Credential, d *provider.Definition) error {
 	if c.Origin == "" && !s.keeps() {
 		return nil
 	}
-	return checkOrigin(c, d)
+	if err := checkOrigin(c, d); err != nil {
+		return err
+	}
+	return s.checkClient(c)
 }
 
 // notLoggedIn is the failure of an account that nothing is kept of. Where there is no such provider either,
@@ -159,6 +171,11 @@ func (s *Session) notLoggedIn(name account.Name, cause error) error {
 		return err
 	}
 	e := fail.New(fail.NotLoggedIn, "not logged in to %s", name).WithHint("tokencli login %s", name)
+	for _, setting := range []string{account.AccessToken, account.RefreshToken} {
+		if name.Own(s.Getenv, setting) != "" {
+			e.Hint += "; " + name.Var(setting) + " counts only with TOKENCLI_STORE=env"
+		}
+	}
 	e.Err = cause
 	return e
 }

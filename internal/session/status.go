@@ -41,10 +41,10 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 	st := &Status{
 		Account: name, Grant: c.Grant, State: c.State(now),
 		AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
-		Renews: c.Renewable(now) && s.mayRenew(c), Ended: !c.Ended.IsZero(),
+		Renews: c.Renewable(now), Ended: !c.Ended.IsZero(),
 		Scopes: c.Scopes, Store: s.Store.Kind(),
 	}
-	if st.State == credential.Refreshable && !st.Renews {
+	if st.State == credential.Refreshable && !s.mayRenew(c) {
 		st.State = credential.LoginNeeded
 	}
 	return st, nil

@@ -29,6 +29,10 @@ func (s *Session) Token(ctx context.Context, name account.Name, minTTL time.Dura
 		return nil, err
 	}
 	renewed, err := s.renew(ctx, c, wish{minTTL: minTTL})
+	if renewed != nil && !renewed.Fresh(s.now(), minTTL) {
+		s.tell("warning: %s: a life of %s was asked for, and new tokens live %s", name, minTTL,
+			renewed.AccessExpiresAt.Sub(renewed.ObtainedAt).Round(time.Second))
+	}
 	if err == nil || renewed != nil {
 		return renewed, err
 	}
@@ -92,6 +96,10 @@ func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish
 		}
 		return r.withoutKeeping(ctx, seen)
 	}
+	// What needs no lock to be known is said before one is waited for.
+	if err := r.hopeless(seen); err != nil {
+		return nil, err
+	}
 	// In a crowd most find that another has renewed: they do without what only a renewal needs.
 	release, c, err := s.lock(ctx, name, r.enough)
 	if err != nil || c != nil {
@@ -119,6 +127,22 @@ func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish
 		return nil, fail.New(fail.Interrupted, "%s: interrupted; the renewed login was saved first", name)
 	}
 	return c, err
+}
+
+// hopeless returns the failure of a renewal that only a person can help, as far as that can be told without
+// the definition; where it may be so, that is looked at.
+func (r *renewal) hopeless(seen *credential.Credential) error {
+	if err := r.checkClient(seen); err != nil {
+		return err
+	}
+	if seen.Mintable() || seen.RefreshToken != "" && (r.force || seen.Ended.IsZero()) {
+		return nil
+	}
+	if err := r.prepare(seen.Account); err != nil {
+		return err
+	}
+	_, err := r.means(seen)
+	return err
 }
 
 // prepare gets what the provider is asked with.
@@ -151,8 +175,8 @@ func (r *renewal) means(c *credential.Credential) (*means, error) {
 	if err := checkOrigin(c, r.client.Definition); err != nil {
 		return nil, err
 	}
-	if id := name.Own(r.Getenv, account.ClientID); id != "" && c.ClientID != "" && id != c.ClientID {
-		return nil, loginAgain(name, "%s names another client than this login was made with; nothing was sent", name.Var(account.ClientID))
+	if err := r.checkClient(c); err != nil {
+		return nil, err
 	}
 	secret := name.Own(r.Getenv, account.ClientSecret)
 	if secret == "" {
@@ -192,12 +216,13 @@ func (r *renewal) run(ctx context.Context, c *credential.Credential) (*credentia
 	if err != nil {
 		return nil, err
 	}
+	renewed := apply(*c, reply)
+	renewed.ClientSecret = credential.Secret(m.registration.Secret)
+	err = r.save(ctx, &renewed, r.free)
 	for _, note := range reply.Notes {
 		r.tell("%s: %s", c.Account, note)
 	}
-	renewed := apply(*c, reply)
-	renewed.ClientSecret = credential.Secret(m.registration.Secret)
-	return &renewed, r.save(ctx, &renewed, r.free)
+	return &renewed, err
 }
 
 // dead reports whether a refresh token is of no use to a client that can mint instead.

@@ -41,6 +41,11 @@ func (e Env) Get(_ context.Context, name account.Name) (*credential.Credential, 
 		AccessToken:  credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.AccessToken))),
 		RefreshToken: credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.RefreshToken))),
 	}
+	for setting, token := range map[string]credential.Secret{account.AccessToken: c.AccessToken, account.RefreshToken: c.RefreshToken} {
+		if strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, fail.New(fail.Usage, "%s holds no token: there are blanks or control characters in it, or letters that cannot stand in a header", name.Var(setting))
+		}
+	}
 	if c.AccessToken != "" {
 		c.Grant = credential.Static
 		return c, e.Known(name.Provider)

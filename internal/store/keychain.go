@@ -238,4 +238,4 @@ func locked(err error, text string) error {
 func quoted(text string) string { return strings.TrimRight(fail.Scrub(text, 200), ". ") }
 
 // elsewhere is the advice for a machine whose keychain cannot be used.
-const elsewhere = "where there is no keychain, set TOKENCLI_STORE=file (an encrypted file) or TOKENCLI_STORE=env"
+const elsewhere = "without a keychain, set TOKENCLI_STORE=file (`tokencli store init file` makes its key) or, in CI, TOKENCLI_STORE=env"
