@@ -52,7 +52,7 @@ With --data the request is a POST, as JSON where the data is JSON and as a form 
 file and @- is stdin; several --data are joined with & as parts of a form.
 
 --jq prints what a filter of jq finds in each answer, texts without their quotes; the program jq has to be
-installed. What is no success is printed as it came.
+installed. Any answer that is not a success is printed unchanged.
 
 A terminal gets JSON laid out and control characters escaped; a pipe or a file gets what came. A redirect
 is followed with -L only, to another host without the token. A token that has expired is renewed once. With

@@ -81,6 +81,7 @@ default account at Mollie, mollie/shop-b another one.`,
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), environmentTopic())
 	improveHelp(root)
+	a.fitHelp(root)
 	return root
 }
 
@@ -101,6 +102,23 @@ func improveHelp(root *cobra.Command) {
 			return nil
 		}
 	}
+}
+
+// fitHelp breaks the lines of help where the screen ends and not within words.
+func (a *app) fitHelp(root *cobra.Command) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		to := a.screen()
+		if !to.terminal {
+			help(c, args)
+			return
+		}
+		var text strings.Builder
+		c.SetOut(&text)
+		help(c, args)
+		c.SetOut(nil)
+		_ = a.print(reflow(text.String(), to.width)) // as the help itself does
+	})
 }
 
 // withoutValue returns the text of a flag error less what was given as the flag's value: pflag quotes it,

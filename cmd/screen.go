@@ -95,3 +95,46 @@ func wrap(text string, width int) []string {
 	}
 	return lines
 }
+
+// reflow fits a text of paragraphs, lists and examples into a width. Paragraphs stand at the margin; an
+// entry of a list is indented, what explains it starts after two blanks or more, and goes on below there;
+// an example is indented by two and stays as it is, to be copied.
+func reflow(text string, width int) string {
+	var (
+		out   strings.Builder
+		head  string   // what stands before the words in their first line
+		hang  int      // where they begin in the others
+		words []string // of the paragraph or entry at hand
+	)
+	end := func() {
+		for _, line := range wrap(strings.Join(words, " "), max(width-hang, width/2)) {
+			out.WriteString(head + line + "\n")
+			head = strings.Repeat(" ", hang)
+		}
+		head, hang, words = "", 0, nil
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, " \n")
+		entry := strings.TrimLeft(line, " ")
+		indent := len(line) - len(entry)
+		name, rest, listed := strings.Cut(entry, "  ")
+		switch {
+		case entry != "" && !listed && indent == hang && (words != nil || indent == 0):
+			words = append(words, entry) // goes on
+		case listed && indent > 0:
+			end()
+			rest = strings.TrimLeft(rest, " ")
+			hang = len(line) - len(rest)
+			head, words = line[:indent+len(name)]+strings.Repeat(" ", hang-indent-len(name)), []string{rest}
+		default:
+			end()
+			if entry != "" && indent == 0 {
+				words = append(words, entry)
+				continue
+			}
+			out.WriteString(line + "\n")
+		}
+	}
+	end()
+	return out.String()
+}

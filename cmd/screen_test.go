@@ -129,3 +129,40 @@ func TestStatusTableFits(t *testing.T) {
 		}
 	}
 }
+
+func TestReflow(t *testing.T) {
+	const text = `A paragraph that is longer than
+the line, and goes on.
+
+Usage:
+  tokencli an example --that is longer than the line
+
+Flags:
+      --flag string   what it is for, at length
+   -h, --help   short
+                what goes on from above
+
+  2  one
+     two three four five six seven eight
+  3  nine
+`
+	const want = `A paragraph that is longer
+than the line, and goes on.
+
+Usage:
+  tokencli an example --that is longer than the line
+
+Flags:
+      --flag string   what it is for,
+                      at length
+   -h, --help   short what goes
+                on from above
+
+  2  one two three four five
+     six seven eight
+  3  nine
+`
+	if got := reflow(text, 30); got != want {
+		t.Errorf("got:\n%s", got)
+	}
+}
