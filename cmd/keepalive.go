@@ -347,8 +347,11 @@ func (a *app) keepaliveStatus(ctx context.Context, o keepaliveOptions) error {
 		if len(answer.Files) > 0 {
 			text = "half installed: a file is missing"
 		}
-		a.say("hint: tokencli keepalive install")
-		return a.print(text + "\n")
+		if err := a.print(text + "\n"); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stderr, "hint: tokencli keepalive install")
+		return nil
 	}
 	rows := [][]string{{"installed", strings.Join(answer.Files, ", ")}}
 	switch {

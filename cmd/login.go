@@ -113,11 +113,16 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 		text += ", valid for " + lifeOf(c)
 		if c.RefreshToken != "" || c.Mintable() {
 			text += " and renewed from then on"
+		} else {
+			text += " and then over: no refresh token came with it"
 		}
 	}
 	a.say(text)
 	if o.Receive.StderrIsTerminal {
 		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
+		if !c.RefreshExpiresAt.IsZero() {
+			a.say("unused for " + span(c.RefreshExpiresAt.Sub(c.ObtainedAt).Round(time.Second)) + " the login ends; `tokencli keepalive install` prevents that")
+		}
 	}
 	return nil
 }

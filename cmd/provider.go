@@ -149,11 +149,18 @@ func (a *app) showProvider(s *session.Session, name string) error {
 	return a.print(out.String())
 }
 
+type lintJSON struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 0 where it concerns the file as a whole
+	Text string `json:"text"`
+}
+
 func (a *app) providerLintCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "lint FILE...",
 		Short:   "Check definition files",
-		Long:    `Checks definition files and prints what is wrong with them, one finding a line with file and line number.`,
+		Long:    `Checks definition files and prints what is wrong with them, one finding per line with file and line number.`,
 		Example: "  tokencli provider lint ./acme.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -163,18 +170,28 @@ func (a *app) providerLintCommand() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			bad := 0
+			all := []lintJSON{}
 			for _, path := range args {
 				findings, err := session.Lint(path)
 				if err != nil {
 					return err
 				}
 				for _, f := range findings {
+					if asJSON {
+						all = append(all, lintJSON{path, f.Line, f.Text})
+						continue
+					}
 					if err := a.print(fail.Printable(fmt.Sprintf("%s:%s", path, f)) + "\n"); err != nil {
 						return err
 					}
 				}
 				if len(findings) > 0 {
 					bad++
+				}
+			}
+			if asJSON {
+				if err := a.printJSON(all); err != nil {
+					return err
 				}
 			}
 			if bad > 0 {
@@ -184,4 +201,6 @@ func (a *app) providerLintCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	return c
 }
