@@ -18,6 +18,7 @@ func (b *bench) growth() error {
 		accounts, definitions = []int{1, 100}, []int{1, 100}
 	}
 	fmt.Fprintf(&b.out, "\n| with | 1 | %s |\n| --- |%s\n", columns(accounts[1:]), strings.Repeat(" --- |", len(accounts)))
+	b.columns = len(accounts)
 	var calls, lists []*command
 	for _, n := range accounts {
 		env, err := b.withAccounts(n)
@@ -78,6 +79,9 @@ func (b *bench) grown(what string, commands []*command) {
 	fmt.Fprintf(&b.out, "| %s |", what)
 	for _, c := range commands {
 		fmt.Fprintf(&b.out, " %.2f |", ratio(c, commands[0]))
+	}
+	for range b.columns - len(commands) {
+		b.out.WriteString(" |")
 	}
 	fmt.Fprintln(&b.out)
 }

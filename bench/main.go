@@ -88,6 +88,7 @@ type bench struct {
 	sandbox *exec.Cmd
 	url     string
 	hello   float64 // how long that takes, in milliseconds
+	columns int     // of the table of growth
 	gnupg   string  // the folder of a gpg-agent, if there is one
 	out     strings.Builder
 	missed  []string
