@@ -177,7 +177,11 @@ func TestReadDir(t *testing.T) {
 	put(t, filepath.Join(dir, "a"), "", 0o600)
 	folder(t, filepath.Join(dir, "folder"), 0o700)
 	link(t, filepath.Join(dir, "a"), filepath.Join(dir, "link"))
-	if names, err := ReadDir(dir); err != nil || !slices.Equal(names, []string{"a", "b", "link"}) {
+	want := []string{"a", "b", "link"}
+	if _, err := os.Lstat(filepath.Join(dir, "link")); err != nil {
+		want = want[:2] // there are no links here
+	}
+	if names, err := ReadDir(dir); err != nil || !slices.Equal(names, want) {
 		t.Errorf("ReadDir = %v, %v", names, err)
 	}
 }
