@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -121,12 +120,8 @@ func (b *bench) withDefinitions(n int) ([]string, error) {
 
 // static logs in with a token that was made by hand.
 func (b *bench) static(env []string, account string) error {
-	cmd := exec.CommandContext(b.ctx, b.tool("tokencli"), "login", account, "--with-token")
-	cmd.Env, cmd.Stdin = env, strings.NewReader("static_"+strings.ReplaceAll(account, "/", "_")+"\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("login %s: %w: %s", account, err, out)
-	}
-	return nil
+	token := "static_" + strings.ReplaceAll(account, "/", "_") + "\n"
+	return b.feed(env, token, b.tool("tokencli"), "login", account, "--with-token")
 }
 
 // definition is a provider of the user's own, as the simplest ones are written.

@@ -154,10 +154,15 @@ func without(environ []string, prefix string) []string {
 
 // quiet runs tokencli for its effect.
 func (b *bench) quiet(env []string, args ...string) error {
-	cmd := exec.CommandContext(b.ctx, b.tool("tokencli"), args...)
-	cmd.Env = env
+	return b.feed(env, "", append([]string{b.tool("tokencli")}, args...)...)
+}
+
+// feed runs a program for its effect, with a text on its stdin.
+func (b *bench) feed(env []string, stdin string, argv ...string) error {
+	cmd := exec.CommandContext(b.ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Stdin = env, strings.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("tokencli %s: %w: %s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, out)
 	}
 	return nil
 }
@@ -382,19 +387,20 @@ func machine(ctx context.Context) string {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 		return line
 	}
-	last := func(argv ...string) string { // "gnome-keyring-daemon: 42.1", "D-Bus Message Bus Daemon 1.14.10"
-		words := strings.Fields(version(argv...))
-		if len(words) == 0 {
-			return "?"
+	number := func(program string) string { // "D-Bus Message Bus Daemon 1.14.10", "gh version 2.23.0 (2023-02-27)"
+		for word := range strings.FieldsSeq(version(program, "--version")) {
+			if word[0] >= '0' && word[0] <= '9' {
+				return word
+			}
 		}
-		return words[len(words)-1]
+		return "?"
 	}
 	parts := []string{
 		fmt.Sprintf("%d processors", runtime.NumCPU()), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version(),
-		"gnome-keyring " + last("gnome-keyring-daemon", "--version"), "dbus " + last("dbus-daemon", "--version"),
+		"gnome-keyring " + number("gnome-keyring-daemon"), "dbus " + number("dbus-daemon"),
 	}
 	if have("gh") {
-		parts = append(parts, "gh "+strings.Fields(version("gh", "--version") + " - - -")[2])
+		parts = append(parts, "gh "+number("gh"))
 	}
 	return strings.Join(parts, ", ")
 }

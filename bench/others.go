@@ -3,9 +3,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,11 +55,8 @@ func (b *bench) pass(token string) (*command, error) {
 		{"pass init bench@example.com", ""},
 		{"pass insert --echo token", token + "\n"},
 	} {
-		argv := strings.Fields(step.line)
-		cmd := exec.CommandContext(b.ctx, argv[0], argv[1:]...) //nolint:gosec // the lines above
-		cmd.Env, cmd.Stdin = env, strings.NewReader(step.stdin)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", step.line, err, out)
+		if err := b.feed(env, step.stdin, strings.Fields(step.line)...); err != nil {
+			return nil, err
 		}
 	}
 	return &command{name: "pass show", argv: []string{"pass", "show", "token"}, env: env, want: token}, nil

@@ -87,7 +87,7 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 	}
 	if a.getenv(sandboxMarker) != "" {
 		return usage("these settings are those of a sandbox, and end with it").
-			WithHint("install it in a shell that has them not")
+			WithHint("install it in a shell without them")
 	}
 	for line := range strings.Lines(text) {
 		fmt.Fprintln(a.stderr, fail.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")))

@@ -27,8 +27,9 @@ func (a *app) loginCommand() *cobra.Command {
 	var o loginOptions
 	timeout := duration(5 * time.Minute)
 	c := &cobra.Command{
-		Use:   "login ACCOUNT",
-		Short: "Log in and keep the credential",
+		Use:        "login ACCOUNT",
+		SuggestFor: []string{"auth", "signin", "add"},
+		Short:      "Log in and keep the credential",
 		Long: `Logs in and keeps the credential. The redirect URI decides how the code comes back: an address of this
 machine gets a listener, urn:ietf:wg:oauth:2.0:oob means that the provider shows a code to paste, and with
 any other you paste the address on which the browser landed. While a listener waits, a pasted address or
@@ -148,10 +149,9 @@ func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 	if text == "" {
 		return "", usage("there is no token on stdin").WithHint("tokencli login ACCOUNT --with-token < FILE")
 	}
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return "", usage("what stdin holds is no token: it has characters that cannot stand in a header")
-		}
+	token := session.Secret(text)
+	if !token.Printable() {
+		return "", usage("what stdin holds is no token: it has characters that cannot stand in a header")
 	}
-	return session.Secret(text), nil
+	return token, nil
 }

@@ -31,8 +31,9 @@ func (a *app) refreshCommand() *cobra.Command {
 		rotate rotation
 	)
 	c := &cobra.Command{
-		Use:   "refresh ACCOUNT...",
-		Short: "Renew logins now",
+		Use:        "refresh ACCOUNT...",
+		SuggestFor: []string{"renew"},
+		Short:      "Renew logins now",
 		Long: `Renews logins now, whatever life is left in them. The provider is asked even where a login is marked as
 ended. Made for cron and timers: --all goes on past a failure and exits with the first one's code, and
 skips ended logins and static tokens.`,

@@ -9,8 +9,9 @@ import (
 func (a *app) revokeCommand() *cobra.Command {
 	var local bool
 	c := &cobra.Command{
-		Use:   "revoke ACCOUNT",
-		Short: "End a login and forget it",
+		Use:        "revoke ACCOUNT",
+		SuggestFor: []string{"logout", "signout", "rm", "remove", "delete", "forget"},
+		Short:      "End a login and forget it",
 		Long: `Ends the login at the provider, where it has a way, and then forgets it. Where the provider has none, the
 login is forgotten and you are told where to end it by hand and until when its tokens stay alive. When the
 provider cannot be reached nothing is forgotten, so that it can be tried again.`,

@@ -68,16 +68,6 @@ default account at Mollie, mollie/shop-b another one.`,
 	add("login", a.loginCommand(), a.refreshCommand(), a.revokeCommand(), a.statusCommand(), a.whoamiCommand())
 	add("use", a.tokenCommand(), a.execCommand(), a.apiCommand())
 	add("more", a.providerCommand(), a.doctorCommand(), a.keepaliveCommand(), a.sandboxCommand(), a.demoCommand(), a.storeCommand(), a.completionCommand(), a.versionCommand())
-	for name, others := range map[string][]string{
-		"login": {"auth", "signin", "add"}, "revoke": {"logout", "signout", "rm", "remove", "delete", "forget"},
-		"status": {"list", "ls", "accounts", "show"}, "refresh": {"renew"}, "token": {"get", "print", "access-token"},
-	} {
-		for _, c := range root.Commands() {
-			if c.Name() == name {
-				c.SuggestFor = others
-			}
-		}
-	}
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), environmentTopic())
 	improveHelp(root)

@@ -119,19 +119,18 @@ func reflow(text string, width int) string {
 		indent := len(line) - len(entry)
 		name, rest, listed := strings.Cut(entry, "  ")
 		switch {
-		case entry != "" && !listed && indent == hang && (words != nil || indent == 0):
+		case words != nil && entry != "" && !listed && indent == hang:
 			words = append(words, entry) // goes on
 		case listed && indent > 0:
 			end()
 			rest = strings.TrimLeft(rest, " ")
 			hang = len(line) - len(rest)
 			head, words = line[:indent+len(name)]+strings.Repeat(" ", hang-indent-len(name)), []string{rest}
+		case entry != "" && indent == 0:
+			end()
+			words = []string{entry}
 		default:
 			end()
-			if entry != "" && indent == 0 {
-				words = append(words, entry)
-				continue
-			}
 			out.WriteString(line + "\n")
 		}
 	}

@@ -30,8 +30,9 @@ func (a *app) statusCommand() *cobra.Command {
 		within duration
 	)
 	c := &cobra.Command{
-		Use:   "status [ACCOUNT...]",
-		Short: "Show every account and what it needs",
+		Use:        "status [ACCOUNT...]",
+		SuggestFor: []string{"list", "ls", "accounts", "show"},
+		Short:      "Show every account and what it needs",
 		Long: `Shows every account, or those that are named: its state, when its tokens end, how it was logged in and
 where it is kept. No provider is asked and nothing is renewed. What needs a person comes first, then what
 ends soonest; --json sorts by name.
@@ -105,11 +106,12 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 			continue
 		}
 		found = append(found, answer.status)
-		switch {
-		case answer.status.NeedsLogin(0, a.now()), answer.status.NeedsLogin(o.within, a.now()) && !answer.status.Renews:
-			needy = append(needy, names[i].String())
-		case answer.status.NeedsLogin(o.within, a.now()):
+		switch st := answer.status; {
+		case !st.NeedsLogin(o.within, a.now()):
+		case st.Renews && !st.NeedsLogin(0, a.now()):
 			ending = append(ending, names[i].String())
+		default:
+			needy = append(needy, names[i].String())
 		}
 	}
 	if len(found) == 0 && len(o.names) == 0 && first == nil && !o.asJSON {

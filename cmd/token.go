@@ -72,8 +72,9 @@ func (t *tokenFlags) options(set *settings, name account.Name, minTTLGiven bool)
 func (a *app) tokenCommand() *cobra.Command {
 	var flags tokenFlags
 	c := &cobra.Command{
-		Use:   "token ACCOUNT",
-		Short: "Print a valid access token",
+		Use:        "token ACCOUNT",
+		SuggestFor: []string{"get", "print", "access-token"},
+		Short:      "Print a valid access token",
 		Long: `Prints a valid access token, renewing it first when less than --min-ttl of its life is left.
 
 The output is one of

@@ -15,6 +15,9 @@ type Secret string
 // Reveal returns the text.
 func (s Secret) Reveal() string { return string(s) }
 
+// Printable reports whether the text can stand in a header or a shell; see the function of that name.
+func (s Secret) Printable() bool { return Printable(string(s)) }
+
 // String returns a mask, or nothing where there is no secret.
 func (s Secret) String() string {
 	if s == "" {
@@ -34,3 +37,14 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) 
 
 // MarshalText masks the secret in every text encoding, YAML and XML included.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Printable reports whether s can stand in a header or a shell: visible ASCII (RFC 6750 2.1 allows less),
+// and some of it.
+func Printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != ""
+}

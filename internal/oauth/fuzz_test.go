@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tokencli/internal/credential"
 	"tokencli/internal/fail"
 	"tokencli/internal/provider"
 )
@@ -53,7 +54,7 @@ func checkError(t *testing.T, err error, a *answer) {
 	if never := []int{404, 407, 408, 429}; e.Ended && (a.status >= 500 || a.status >= 300 && a.status < 400 || slices.Contains(never, a.status)) {
 		t.Errorf("status %d ends a login", a.status)
 	}
-	if e.Salvage != nil && !printable(e.Salvage.RefreshToken.Reveal()) {
+	if e.Salvage != nil && !credential.Printable(e.Salvage.RefreshToken.Reveal()) {
 		t.Error("an unprintable token is salvaged")
 	}
 }
@@ -82,7 +83,7 @@ func FuzzReply(f *testing.F) {
 			if status < 200 || status > 299 {
 				t.Errorf("status %d grants a token", status)
 			}
-			if !printable(r.AccessToken.Reveal()) || r.RefreshToken != "" && !printable(r.RefreshToken.Reveal()) || !printable(r.TokenType) {
+			if !credential.Printable(r.AccessToken.Reveal()) || r.RefreshToken != "" && !credential.Printable(r.RefreshToken.Reveal()) || !credential.Printable(r.TokenType) {
 				t.Errorf("%q, %q, %q", r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.TokenType)
 			}
 			for _, at := range []time.Time{r.AccessExpiresAt, r.RefreshExpiresAt} {
@@ -91,7 +92,7 @@ func FuzzReply(f *testing.F) {
 				}
 			}
 			for _, scope := range r.Scopes {
-				if !printable(scope) {
+				if !credential.Printable(scope) {
 					t.Errorf("scope %q", scope)
 				}
 			}

@@ -41,7 +41,7 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	names := c.Definition.Reply
 	r := &Reply{RequestedAt: a.asked}
 	access, refresh := stringAt(object, names.AccessToken), stringAt(object, names.RefreshToken)
-	if printable(refresh) {
+	if credential.Printable(refresh) {
 		r.RefreshToken = credential.Secret(refresh)
 		r.RefreshExpiresAt = c.expiry(r, a, object, "refresh token", names.RefreshExpiresIn, names.RefreshExpiresAt, c.Definition.Lifetimes.Refresh)
 	}
@@ -50,7 +50,7 @@ func (c *Client) read(a *answer) (*Reply, error) {
 			return nil, c.refusal(a, object)
 		}
 	}
-	if !printable(access) {
+	if !credential.Printable(access) {
 		e := c.nonsense(a, "no usable access token")
 		if r.RefreshToken != "" {
 			e.Salvage = r
@@ -59,22 +59,12 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	}
 	r.AccessToken = credential.Secret(access)
 	r.TokenType = stringAt(object, names.TokenType)
-	if !printable(r.TokenType) {
+	if !credential.Printable(r.TokenType) {
 		r.TokenType = "Bearer"
 	}
 	r.Scopes = scopesAt(object, names.Scope)
 	r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
 	return r, nil
-}
-
-// printable reports whether s can stand in a header or a shell: visible ASCII (RFC 6750 2.1 allows less).
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // expiry works out when a token ends, by the local clock: the life that the reply states, or implies by
@@ -276,7 +266,7 @@ func scopesAt(object map[string]any, names provider.Names) []string {
 	for _, item := range list {
 		s, _ := item.(string)
 		for _, scope := range credential.SplitScopes(s) {
-			if printable(scope) {
+			if credential.Printable(scope) {
 				scopes = append(scopes, scope)
 			}
 		}

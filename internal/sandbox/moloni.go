@@ -27,7 +27,8 @@ func moloni() dialect {
 		retryAfter: "delta", // unknown; the stand-in chooses the common form
 		routes: []route{
 			{http.MethodGet, "/v1/authorize/", opAuthorize, func(c *call) *reply {
-				// The three parameters of "1º Passo". Whether state comes back is contradictory: it is taken and echoed, unless Config.OmitState says otherwise. PKCE: not found.
+				// The three parameters of "1º Passo". Whether state comes back is contradictory: it is taken and
+				// echoed, unless Config.OmitState says otherwise. PKCE: not found.
 				return c.authorize(&authorizing{
 					client: "client_id", redirect: "redirect_uri", responseType: true, jsonErrors: true, rule: notLoopback,
 				})

@@ -60,9 +60,7 @@ func (s *Session) Outlook(ctx context.Context, name account.Name) (*Outlook, err
 	o.ClientID = cmp.Or(name.Lookup(s.Getenv, account.ClientID), set.ClientID)
 	if o.Kept != nil {
 		o.Grant = o.Kept.Grant
-		if own := name.Own(s.Getenv, account.ClientID); own != "" && o.Kept.ClientID != "" && own != o.Kept.ClientID {
-			o.OtherClient = name.Var(account.ClientID)
-		}
+		o.OtherClient = s.otherClient(o.Kept)
 		o.ClientID = cmp.Or(o.Kept.ClientID, o.ClientID)
 		o.Secret = o.Kept.ClientSecret != ""
 	} else if err := s.chooseGrant(p); err == nil {

@@ -139,15 +139,23 @@ func (s *Session) stored(ctx context.Context, name account.Name) (*credential.Cr
 
 // checkClient refuses to use a login that another client made than the one that the settings name.
 func (s *Session) checkClient(c *credential.Credential) error {
-	name := c.Account
-	if id := name.Own(s.Getenv, account.ClientID); id != "" && c.ClientID != "" && id != c.ClientID {
-		return loginAgain(name, "%s names another client than this login was made with; nothing was sent", name.Var(account.ClientID))
+	if variable := s.otherClient(c); variable != "" {
+		return loginAgain(c.Account, "%s names another client than this login was made with; nothing was sent", variable)
 	}
 	return nil
 }
 
-// mayUse checks that a token that is about to be used belongs to where the settings point. An access token in the environment belongs to
-// where the environment points.
+// otherClient returns the variable that names another client than the one that made the login; empty: none
+// does.
+func (s *Session) otherClient(c *credential.Credential) (variable string) {
+	if id := c.Account.Own(s.Getenv, account.ClientID); id != "" && c.ClientID != "" && id != c.ClientID {
+		return c.Account.Var(account.ClientID)
+	}
+	return ""
+}
+
+// mayUse checks that a token that is about to be used belongs to where the settings point, and to the client
+// that they name. An access token in the environment belongs to where the environment points.
 func (s *Session) mayUse(c *credential.Credential, d *provider.Definition) error {
 	if c.Origin == "" && !s.keeps() {
 		return nil

@@ -79,8 +79,8 @@ func (s *Session) renewedSince(seen, now *credential.Credential) bool {
 	return now.Generation != seen.Generation && now.Ended.IsZero() && now.Fresh(s.now(), 0)
 }
 
-// renew is the sequence of ARCHITECTURE.md: lock, look again, mark, ask, save. seen is the credential as it was read before the
-// lock.
+// renew is the sequence of ARCHITECTURE.md: lock, look again, mark, ask, save. seen is the credential as it
+// was read before the lock.
 func (s *Session) renew(ctx context.Context, seen *credential.Credential, w wish) (*credential.Credential, error) {
 	// From here on a signal must not end the process by itself: whoever listens to them may only begin
 	// to when somebody waits for the end of the context.
@@ -145,9 +145,11 @@ func (r *renewal) hopeless(seen *credential.Credential) error {
 	return err
 }
 
-// prepare gets what the provider is asked with.
+// prepare gets what the provider is asked with, once.
 func (r *renewal) prepare(name account.Name) (err error) {
-	r.client, err = r.Session.client(name)
+	if r.client == nil {
+		r.client, err = r.Session.client(name)
+	}
 	return err
 }
 

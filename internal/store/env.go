@@ -41,9 +41,12 @@ func (e Env) Get(_ context.Context, name account.Name) (*credential.Credential, 
 		AccessToken:  credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.AccessToken))),
 		RefreshToken: credential.Secret(strings.TrimSpace(name.Own(e.Getenv, account.RefreshToken))),
 	}
-	for setting, token := range map[string]credential.Secret{account.AccessToken: c.AccessToken, account.RefreshToken: c.RefreshToken} {
-		if strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, fail.New(fail.Usage, "%s holds no token: there are blanks or control characters in it, or letters that cannot stand in a header", name.Var(setting))
+	for _, given := range []struct {
+		setting string
+		token   credential.Secret
+	}{{account.AccessToken, c.AccessToken}, {account.RefreshToken, c.RefreshToken}} {
+		if given.token != "" && !given.token.Printable() {
+			return nil, fail.New(fail.Usage, "%s holds no token: there are blanks or control characters in it, or letters that cannot stand in a header", name.Var(given.setting))
 		}
 	}
 	if c.AccessToken != "" {
