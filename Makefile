@@ -38,7 +38,7 @@ DOCUMENTED := allowed-desktop-light denied-phone-dark stranger-phone-light
 .PHONY: screenshots
 screenshots: ## take pictures of the browser's pages (needs chromium and chromedriver), and write docs/images
 	mkdir -p $(SCREENSHOTS) docs/images
-	go test -count=1 -run '^TestChromium$$' -screenshots $(SCREENSHOTS) .
+	go test -count=1 -run '^TestChromium$$' -screenshots $(abspath $(SCREENSHOTS)) ./internal/acceptance
 	cp $(DOCUMENTED:%=$(SCREENSHOTS)/%.png) docs/images/
 
 # What is measured, and the programs it is measured against.
@@ -49,7 +49,7 @@ BENCH_FLAGS ?= -write docs/performance.md
 bench: ## measure what a token costs, beside a keychain of its own, and write docs/performance.md
 	@mkdir -p $(BENCH)
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BENCH)/tokencli .
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BENCH)/ ./bench ./bench/hello ./bench/keyring
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BENCH)/ ./internal/bench ./internal/bench/hello ./internal/bench/keyring
 	.ci/with-keyring $(BENCH)/bench -bin $(BENCH) $(BENCH_FLAGS)
 
 # How long each fuzz target runs.
@@ -73,7 +73,7 @@ SOAK_FLAGS ?=
 soak: ## drive tokencli for SOAK_TIME while everything goes wrong, and print figures (docs/reliability.md)
 	@mkdir -p $(SOAK)
 	CGO_ENABLED=0 go build -trimpath -tags soak -ldflags '-s -w -X main.version=$(VERSION)' -o $(SOAK)/tokencli .
-	CGO_ENABLED=0 go build -trimpath -o $(SOAK)/soak ./soak
+	CGO_ENABLED=0 go build -trimpath -o $(SOAK)/soak ./internal/soak
 	.ci/with-keyring $(SOAK)/soak -binary $(SOAK)/tokencli -time $(SOAK_TIME) $(SOAK_FLAGS)
 
 .PHONY: lint

@@ -1,4 +1,4 @@
-module tokencli
+module github.com/tokencli/tokencli
 
 go 1.26.0
 

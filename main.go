@@ -5,7 +5,7 @@ package main
 import (
 	"os"
 
-	"tokencli/cmd"
+	"github.com/tokencli/tokencli/cmd"
 )
 
 // version is set by the release (-ldflags "-X main.version=...").

@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // maxHeld is how much data is taken into memory before it is sent: so much can be sent once more with a
@@ -176,7 +176,7 @@ func (a *app) complete(o *apiOptions) error {
 	}
 	r.Method = strings.ToUpper(r.Method)
 	if !token(r.Method) || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return usage("%q is not a method of an API", fail.Scrub(r.Method, 40)).WithHint("such as GET, POST, PATCH or DELETE")
+		return usage("%q is not a method of an API", redact.Scrub(r.Method, 40)).WithHint("such as GET, POST, PATCH or DELETE")
 	}
 	return nil
 }
@@ -230,13 +230,13 @@ func parseVariables(list []string) (map[string]json.RawMessage, error) {
 			return nil, usage("a variable is written name=value").WithHint("such as --var companyId=5")
 		}
 		if _, twice := variables[name]; twice {
-			return nil, usage("the variable %s is given twice", fail.Scrub(name, 40))
+			return nil, usage("the variable %s is given twice", redact.Scrub(name, 40))
 		}
 		text := []byte(value)
 		if !json.Valid(text) {
 			var err error
 			if text, err = json.Marshal(value); err != nil {
-				return nil, usage("the variable %s: %w", fail.Scrub(name, 40), err)
+				return nil, usage("the variable %s: %w", redact.Scrub(name, 40), err)
 			}
 		}
 		variables[name] = text

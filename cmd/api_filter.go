@@ -9,8 +9,9 @@ import (
 	"os/exec"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // filterPrograms are those that understand the language of jq, in the order in which they are looked for.
@@ -72,7 +73,7 @@ func (f *filter) run(ctx context.Context, text []byte, to io.Writer) error {
 	case errors.As(err, &exit):
 		return &filterError{exit: exit.ExitCode(), text: complaint.line(exit)}
 	case err != nil:
-		return fail.New(fail.Unforeseen, "--jq: %w", err)
+		return fail.New(fail.Internal, "--jq: %w", err)
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func (out *apiOutput) filtered(ctx context.Context, body io.Reader) error {
 		return err
 	}
 	if len(text) > maxFiltered {
-		return fail.New(fail.Unforeseen, "--jq: the answer is longer than %d MiB", maxFiltered>>20).
+		return fail.New(fail.Internal, "--jq: the answer is longer than %d MiB", maxFiltered>>20).
 			WithHint("write it to a file with --output, and filter that")
 	}
 	out.printed, out.end = true, '\n'
@@ -125,7 +126,7 @@ func (b *beginning) line(exit *exec.ExitError) string {
 	if text == "" {
 		text = exit.String()
 	}
-	return fail.Scrub(text, 300)
+	return redact.Scrub(text, 300)
 }
 
 // filterFor returns the filter of the flag, if there is one.
@@ -134,7 +135,7 @@ func (a *app) filterFor(ctx context.Context, o apiOptions) (*filter, error) {
 	case o.filter == "":
 		return nil, nil
 	case o.output != "" && o.output != "-":
-		return nil, usage("--jq prints what it finds, and --output writes what came").WithHint("leave --output out, and write: > %s", fail.Scrub(o.output, 80))
+		return nil, usage("--jq prints what it finds, and --output writes what came").WithHint("leave --output out, and write: > %s", redact.Scrub(o.output, 80))
 	}
 	return newFilter(ctx, o.filter, os.Environ())
 }

@@ -15,8 +15,8 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // apiOutput is where answers of an API go.
@@ -237,7 +237,7 @@ func (d *download) failure(err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return fail.New(fail.Unforeseen, "%s cannot be written: %w", d.path, err)
+	return fail.New(fail.Internal, "%s cannot be written: %w", d.path, err)
 }
 
 func (d *download) finish() error {

@@ -8,10 +8,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// plain escapes what could move the cursor, change colours or reorder a line, as fail.Printable does, and
+// plain escapes what could move the cursor, change colours or reorder a line, as redact.Printable does, and
 // keeps the lines of a text. It needs flush at the end.
 type plain struct {
 	to   io.Writer
@@ -43,7 +43,7 @@ func (p *plain) print(text []byte) error {
 	var b strings.Builder
 	for line := range bytes.Lines(text) {
 		content, ended := bytes.CutSuffix(line, []byte("\n"))
-		b.WriteString(fail.Printable(string(content)))
+		b.WriteString(redact.Printable(string(content)))
 		if ended {
 			b.WriteByte('\n')
 		}

@@ -14,8 +14,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // onTerminal returns what a terminal gets of a text that arrives in pieces of that size.

@@ -22,9 +22,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // app is what the commands have of their surroundings.
@@ -46,7 +47,7 @@ func Main(version string) (code int) {
 		if v := recover(); v != nil {
 			// The value may hold anything; the stack holds no contents.
 			fmt.Fprintf(a.stderr, "tokencli: internal error\n%s", debug.Stack())
-			code = int(fail.Unforeseen)
+			code = int(fail.Internal)
 		}
 	}()
 	signals := new(interruption)
@@ -85,7 +86,7 @@ func newScrubbed(to io.Writer) *scrubbed {
 }
 
 func (s *scrubbed) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(s.to, fail.Redact(string(p), s.secrets()...)); err != nil {
+	if _, err := io.WriteString(s.to, redact.Secrets(string(p), s.secrets()...)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -120,13 +121,13 @@ func (a *app) report(err error) int {
 	}
 	// What Windows says ends with a full stop.
 	fmt.Fprintf(a.stderr, "tokencli: %s\n", strings.TrimSuffix(oneLine(err.Error()), "."))
-	if hint := fail.HintOf(err); hint != "" {
+	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "hint: %s\n", oneLine(hint))
 	}
 	return int(fail.KindOf(err))
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(fail.Printable(s)), " ") }
+func oneLine(s string) string { return strings.Join(strings.Fields(redact.Printable(s)), " ") }
 
 // exitCode ends a command whose failure was reported already.
 type exitCode fail.Kind
@@ -164,7 +165,7 @@ func cannotPrint(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return pipeClosed
 	}
-	return fail.New(fail.Unforeseen, "the answer cannot be written: %w", err)
+	return fail.New(fail.Internal, "the answer cannot be written: %w", err)
 }
 
 // open returns a session with the settings as they are.
@@ -191,7 +192,7 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Defaults:      set.defaults,
 		Tell:          a.say,
 		Now:           a.now,
-		UserAgent:     "tokencli/" + a.versionName(),
+		UserAgent:     "github.com/tokencli/tokencli/" + a.versionName(),
 		OnRotate:      set.OnRotate,
 	}
 }
@@ -224,7 +225,7 @@ func parseAccounts(args []string) ([]account.Name, error) {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s takes no argument, got %q", cmd.CommandPath(), fail.Scrub(args[0], 80))
+		return usage("%s takes no argument, got %q", cmd.CommandPath(), redact.Scrub(args[0], 80))
 	}
 	return nil
 }

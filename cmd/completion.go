@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -39,7 +39,7 @@ names and the definitions alone: no keychain is opened and no provider is asked.
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(a.stdout)
 			}
-			return usage("there is no completion for %q", fail.Scrub(args[0], 40)).WithHint("%s", strings.Join(shells, ", "))
+			return usage("there is no completion for %q", redact.Scrub(args[0], 40)).WithHint("%s", strings.Join(shells, ", "))
 		},
 	}
 }

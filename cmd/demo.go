@@ -14,10 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/sandbox"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -53,7 +53,7 @@ func (a *app) demo(ctx context.Context) error {
 	}
 	listener, err := server.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
-		return fail.New(fail.Unforeseen, "the sandbox cannot listen on this machine: %w", err)
+		return fail.New(fail.Internal, "the sandbox cannot listen on this machine: %w", err)
 	}
 	defer listener.Close()
 	environment := make(map[string]string)
@@ -65,7 +65,7 @@ func (a *app) demo(ctx context.Context) error {
 		Store:     "memory",
 		Getenv:    func(name string) string { return environment[name] },
 		Tell:      func(text string) { d.line("      " + oneLine(text)) },
-		UserAgent: "tokencli/" + a.versionName(),
+		UserAgent: "github.com/tokencli/tokencli/" + a.versionName(),
 	})
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (d *demo) login(ctx context.Context, grant, redirectURI string) (session.Lo
 func freePort(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fail.New(fail.Unforeseen, "no port is free on this machine: %w", err)
+		return "", fail.New(fail.Internal, "no port is free on this machine: %w", err)
 	}
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, errors.Join(err, l.Close())

@@ -17,10 +17,11 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/account"
-	"tokencli/internal/doctor"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/doctor"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 type doctorOptions struct {
@@ -75,7 +76,7 @@ func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 	if o.bundle != "" {
 		// Said before anything is looked at.
 		if _, err := os.Lstat(o.bundle); err == nil {
-			return usage("%s is there already", fail.Printable(o.bundle)).WithHint("name a new file for the report")
+			return usage("%s is there already", redact.Printable(o.bundle)).WithHint("name a new file for the report")
 		}
 	}
 	report, err := doctor.Examine(ctx, a.patient(o))
@@ -156,9 +157,9 @@ func describeConfig(set *settings) string {
 		return "there is no home folder, so there is no config.yaml"
 	}
 	if _, err := os.Stat(set.ConfigFile); errors.Is(err, fs.ErrNotExist) {
-		return fail.Printable(set.ConfigFile) + " is not there, and need not be"
+		return redact.Printable(set.ConfigFile) + " is not there, and need not be"
 	}
-	return fail.Printable(set.ConfigFile) + ": " + count(len(set.accounts), "account")
+	return redact.Printable(set.ConfigFile) + ": " + count(len(set.accounts), "account")
 }
 
 // settingsDespite reads what can be read of settings that are wrong somewhere. The store is empty where

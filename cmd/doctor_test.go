@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/doctor"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/doctor"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // What `help environment` names is known to doctor, and nothing else passes for it.

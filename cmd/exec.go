@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // What a shell answers for a command that it cannot run, and so do `env` and `nohup`.
@@ -135,7 +136,7 @@ func (o *execOptions) tokenVariables() ([]string, error) {
 	}
 	for i, variable := range variables {
 		if !validVariable(variable) {
-			return nil, usage("%q is no name of an environment variable", fail.Scrub(variable, 80)).
+			return nil, usage("%q is no name of an environment variable", redact.Scrub(variable, 80)).
 				WithHint("letters, digits and _, not starting with a digit")
 		}
 		for j, other := range variables[:i] {
@@ -186,7 +187,7 @@ func lookUp(command string) (string, error) {
 
 // cannotStart is the failure to find or to start a command.
 func cannotStart(command string, err error) error {
-	shown := fail.Scrub(command, 120)
+	shown := redact.Scrub(command, 120)
 	var inner *exec.Error
 	if errors.As(err, &inner) {
 		err = inner.Err

@@ -7,7 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // runChild runs the command as a child: for systems on which a process cannot be replaced. The child gets
@@ -37,7 +37,7 @@ func (a *app) runChild(path string, command, environ []string) error {
 			}
 			var exit *exec.ExitError
 			if err != nil && !errors.As(err, &exit) {
-				return fail.New(fail.Unforeseen, "the command cannot be waited for: %w", err)
+				return fail.New(fail.Internal, "the command cannot be waited for: %w", err)
 			}
 			return nil
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // TestRunChild is for the systems on which a process cannot be replaced; where it can, it is tested all

@@ -14,9 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 func (a *app) keepaliveCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 			WithHint("install it in a shell without them")
 	}
 	for line := range strings.Lines(text) {
-		fmt.Fprintln(a.stderr, fail.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")))
+		fmt.Fprintln(a.stderr, redact.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")))
 	}
 	for _, note := range notes {
 		a.say(note)
@@ -102,10 +103,10 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 	}
 	for _, u := range units {
 		if err := os.MkdirAll(filepath.Dir(u.path), 0o755); err != nil {
-			return fail.New(fail.Unforeseen, "%s cannot be made: %w", filepath.Dir(u.path), err)
+			return fail.New(fail.Internal, "%s cannot be made: %w", filepath.Dir(u.path), err)
 		}
 		if err := safefile.WriteAtomic(u.path, u.bytes()); err != nil {
-			return fail.New(fail.Unforeseen, "%w", err).WithHint("`tokencli keepalive install --print` prints the files")
+			return fail.New(fail.Internal, "%w", err).WithHint("`tokencli keepalive install --print` prints the files")
 		}
 	}
 	started, err := a.scheduler(ctx, j).start(units)
@@ -169,8 +170,8 @@ func (a *app) job(goos string, o keepaliveOptions) (*job, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if goos == "linux" && (strings.ContainsAny(binary, `"'\`) || fail.Printable(binary) != binary) {
-		return nil, nil, usage("systemd runs no program whose path holds a quote or a backslash: %s", fail.Printable(binary)).
+	if goos == "linux" && (strings.ContainsAny(binary, `"'\`) || redact.Printable(binary) != binary) {
+		return nil, nil, usage("systemd runs no program whose path holds a quote or a backslash: %s", redact.Printable(binary)).
 			WithHint("put tokencli into another folder, such as ~/.local/bin")
 	}
 	home, err := os.UserHomeDir()
@@ -269,7 +270,7 @@ func (a *app) jobNetwork() (environment []setting, notes []string) {
 func ownPath() (string, error) {
 	file, err := os.Executable()
 	if err != nil {
-		return "", fail.New(fail.Unforeseen, "the path of this program is not known: %w", err)
+		return "", fail.New(fail.Internal, "the path of this program is not known: %w", err)
 	}
 	if strings.Contains(file, string(filepath.Separator)+"go-build") {
 		return "", usage("this program was built for one run only, by `go run`").WithHint("install it first: `go install .`")
@@ -398,7 +399,7 @@ func (a *app) keepaliveRemove(ctx context.Context, j *job) error {
 	scheduler.stop(units)
 	for _, u := range units {
 		if err := safefile.Remove(u.path); err != nil {
-			return fail.New(fail.Unforeseen, "%w", err)
+			return fail.New(fail.Internal, "%w", err)
 		}
 	}
 	scheduler.forget()

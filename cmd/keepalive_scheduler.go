@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // scheduler runs the commands of the system's scheduler.
@@ -48,7 +49,7 @@ func (s scheduler) run(argv ...string) (string, error) {
 	if err != nil && said.Len() > 0 {
 		// What was done comes first, why it was not done last.
 		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		err = errors.New(strings.TrimRight(fail.Scrub(lines[len(lines)-1], 200), ". "))
+		err = errors.New(strings.TrimRight(redact.Scrub(lines[len(lines)-1], 200), ". "))
 	}
 	return out.String(), err
 }
@@ -84,7 +85,7 @@ func (s scheduler) start(units []unit) (bool, error) {
 			if s.ctx.Err() != nil {
 				return false, fail.New(fail.Interrupted, "interrupted; the files are written")
 			}
-			return false, fail.New(fail.Unforeseen, "the files are written, but %s did not take them: %w", s.name(), err).
+			return false, fail.New(fail.Internal, "the files are written, but %s did not take them: %w", s.name(), err).
 				WithHint("run it by hand: %s", strings.Join(argv, " "))
 		}
 	}
@@ -158,7 +159,7 @@ func (s scheduler) properties(unit string, names ...string) (map[string]string, 
 	properties := make(map[string]string)
 	for line := range strings.Lines(out) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		properties[name] = fail.Scrub(value, 60)
+		properties[name] = redact.Scrub(value, 60)
 	}
 	return properties, err
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // maxToken bounds a token that is read from stdin.
@@ -92,7 +92,7 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 	}
 	if o.withToken {
 		if o.Grant != "" && o.Grant != session.GrantStatic {
-			return usage("--with-token and --grant %s are different ways to log in", fail.Scrub(o.Grant, 40))
+			return usage("--with-token and --grant %s are different ways to log in", redact.Scrub(o.Grant, 40))
 		}
 		if o.StaticToken, err = a.readToken(cmd.Context()); err != nil {
 			return err

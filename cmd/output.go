@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // printJSON prints an answer as JSON, the way people and jq like it.
@@ -16,7 +16,7 @@ func (a *app) printJSON(v any) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(v); err != nil {
-		return fail.New(fail.Unforeseen, "the answer cannot be written as JSON: %w", err)
+		return fail.New(fail.Internal, "the answer cannot be written as JSON: %w", err)
 	}
 	return a.print(b.String())
 }

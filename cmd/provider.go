@@ -7,8 +7,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 func (a *app) providerCommand() *cobra.Command {
@@ -60,7 +61,7 @@ func (a *app) providerListCommand() *cobra.Command {
 					from = d.Path
 				}
 				answers = append(answers, providerJSON{d.Name, d.Title, d.Grants, d.Path == "", d.Docs, d.Checked})
-				rows = append(rows, []string{d.Name, fail.Printable(d.Title), strings.Join(d.Grants, ", "), from})
+				rows = append(rows, []string{d.Name, redact.Printable(d.Title), strings.Join(d.Grants, ", "), from})
 			}
 			if asJSON {
 				err = a.printJSON(answers)
@@ -143,7 +144,7 @@ func (a *app) showProvider(s *session.Session, name string) error {
 			if i > 0 {
 				label = ""
 			}
-			fmt.Fprintf(&out, "%-*s  %s\n", width, label, fail.Printable(value))
+			fmt.Fprintf(&out, "%-*s  %s\n", width, label, redact.Printable(value))
 		}
 	}
 	return a.print(out.String())
@@ -181,7 +182,7 @@ func (a *app) providerLintCommand() *cobra.Command {
 						all = append(all, lintJSON{path, f.Line, f.Text})
 						continue
 					}
-					if err := a.print(fail.Printable(fmt.Sprintf("%s:%s", path, f)) + "\n"); err != nil {
+					if err := a.print(redact.Printable(fmt.Sprintf("%s:%s", path, f)) + "\n"); err != nil {
 						return err
 					}
 				}

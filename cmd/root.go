@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 func (a *app) root() *cobra.Command {
@@ -25,7 +25,7 @@ default account at Mollie, mollie/shop-b another one.`,
 			if len(args) == 0 {
 				return nil
 			}
-			e := usage("unknown command %q", fail.Scrub(args[0], 80)).WithHint("tokencli --help")
+			e := usage("unknown command %q", redact.Scrub(args[0], 80)).WithHint("tokencli --help")
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				e.Hint = "did you mean " + strings.Join(near, " or ") + "?"
 			}
@@ -45,7 +45,7 @@ default account at Mollie, mollie/shop-b another one.`,
 	// calls methods by name and so keeps the linker from leaving anything out (2.4 MiB).
 	root.Flags().BoolVarP(&version, "version", "v", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		e := usage("%s", fail.Scrub(withoutValue(err), 120)).WithHint("%s --help", cmd.CommandPath())
+		e := usage("%s", redact.Scrub(withoutValue(err), 120)).WithHint("%s --help", cmd.CommandPath())
 		for _, secret := range []string{"--client-secret", "--secret", "--token", "--access-token", "--refresh-token", "--password", "--passphrase"} {
 			if strings.HasSuffix(e.Text, "unknown flag: "+secret) {
 				e.Hint = "secrets are never taken from flags: enter them when you are asked, or see `tokencli help environment`"
@@ -87,7 +87,7 @@ func improveHelp(root *cobra.Command) {
   tokencli help exit-codes`
 		c.Args = func(_ *cobra.Command, args []string) error {
 			if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-				return usage("there is no help about %q", fail.Scrub(strings.Join(args, " "), 80)).WithHint("tokencli --help")
+				return usage("there is no help about %q", redact.Scrub(strings.Join(args, " "), 80)).WithHint("tokencli --help")
 			}
 			return nil
 		}
@@ -145,7 +145,7 @@ func group(use, short, long, example string, children ...*cobra.Command) *cobra.
 		Use: use, Short: short, Long: long, Example: example,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("unknown command %q", cmd.CommandPath()+" "+fail.Scrub(args[0], 80)).WithHint("%s --help", cmd.CommandPath())
+				return usage("unknown command %q", cmd.CommandPath()+" "+redact.Scrub(args[0], 80)).WithHint("%s --help", cmd.CommandPath())
 			}
 			return nil
 		},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // rotation holds the flags that say what becomes of a new refresh token in the env store.

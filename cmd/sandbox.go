@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/sandbox"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 type sandboxOptions struct {
@@ -130,5 +131,5 @@ func describeEvent(e sandbox.Event) string {
 	if e.Reason != "" {
 		fmt.Fprintf(&b, " (%s)", e.Reason)
 	}
-	return fail.Printable(b.String())
+	return redact.Printable(b.String())
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tokencli/internal/account"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

@@ -12,11 +12,12 @@ import (
 
 	"github.com/spf13/viper"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
-	"tokencli/internal/session"
-	"tokencli/internal/yamlfile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/yamlfile"
 )
 
 const maxConfig = 1 << 20
@@ -89,7 +90,7 @@ func readSettings(getenv func(string) string) (*settings, error) {
 		return nil, usage("%s: on_rotate: the first word is the program", s.ConfigFile)
 	}
 	if !slices.Contains(stores, s.Store) {
-		return nil, usage("there is no store %q", fail.Scrub(s.Store, 40)).WithHint("TOKENCLI_STORE is %s", strings.Join(stores, ", "))
+		return nil, usage("there is no store %q", redact.Scrub(s.Store, 40)).WithHint("TOKENCLI_STORE is %s", strings.Join(stores, ", "))
 	}
 	if s.Output != "" && !slices.Contains(outputs, s.Output) {
 		return nil, badOutput(s.Output)

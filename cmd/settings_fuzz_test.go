@@ -6,8 +6,9 @@ import (
 	"slices"
 	"testing"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 func FuzzConfig(f *testing.F) {
@@ -35,7 +36,7 @@ func FuzzConfig(f *testing.F) {
 			if !fail.Is(err, fail.Usage) && len(text) <= maxConfig {
 				t.Errorf("kind of failure: %v", err)
 			}
-			if line := oneLine(err.Error()); line == "" || fail.Printable(line) != line {
+			if line := oneLine(err.Error()); line == "" || redact.Printable(line) != line {
 				t.Errorf("not fit for a terminal: %q", line)
 			}
 			return

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 func (a *app) storeCommand() *cobra.Command {
@@ -46,7 +46,7 @@ TOKENCLI_FILE_PASSPHRASE does without a key file, but costs over a second and 25
 			case args[0] == "keychain" || args[0] == "env":
 				return usage("the %s store needs no preparation", args[0]).WithHint("tokencli store init file makes the key of the file store")
 			case args[0] != "file":
-				return usage("there is no store %q", fail.Scrub(args[0], 40)).WithHint("tokencli store init file")
+				return usage("there is no store %q", redact.Scrub(args[0], 40)).WithHint("tokencli store init file")
 			}
 			return nil
 		},

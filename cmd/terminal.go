@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/term"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // asker asks on the terminal that stdin is.

@@ -12,16 +12,17 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // outputs are the values of --output.
 var outputs = []string{"raw", "header", "query", "json", "env", "curl"}
 
 func badOutput(s string) *fail.Error {
-	return usage("there is no output %q", fail.Scrub(s, 40)).WithHint("--output is one of %s", strings.Join(outputs, ", "))
+	return usage("there is no output %q", redact.Scrub(s, 40)).WithHint("--output is one of %s", strings.Join(outputs, ", "))
 }
 
 // tokenFlags are the flags of `token`, declared once for both ways to run it.

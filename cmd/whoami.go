@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 func (a *app) whoamiCommand() *cobra.Command {

@@ -5,7 +5,8 @@ package account
 import (
 	"strings"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Name is one login at a provider: `mollie` is the default one, `mollie/shop-b` a named one. The zero
@@ -19,7 +20,7 @@ type Name struct {
 func Parse(s string) (Name, error) {
 	provider, label, named := strings.Cut(s, "/")
 	if !ValidPart(provider) || (named && !ValidPart(label)) {
-		return Name{}, fail.New(fail.Usage, "%q is not an account name", fail.Scrub(s, 80)).
+		return Name{}, fail.New(fail.Usage, "%q is not an account name", redact.Scrub(s, 80)).
 			WithHint("an account is PROVIDER or PROVIDER/NAME, each of a-z, 0-9, '.', '_' and '-', starting with a letter or digit, at most 64 characters and not ending in a dot")
 	}
 	return Name{Provider: provider, Label: label}, nil

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestValidPart(t *testing.T) {

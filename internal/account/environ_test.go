@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 func TestVariables(t *testing.T) {

@@ -3,7 +3,7 @@ package credential_test
 import (
 	"testing"
 
-	"tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/credential"
 )
 
 // What every store does with what it has read.

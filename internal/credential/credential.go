@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 // Grant is how a login was made (RFC 6749 1.3).

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
 )
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

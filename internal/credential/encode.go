@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 // version is the number of the stored form. A reader refuses a higher one: a credential must not be

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
 )
 
 func TestEncodeAndDecode(t *testing.T) {

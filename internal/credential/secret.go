@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Secret is a text that must not be printed by accident: every way of formatting, logging or marshalling
@@ -23,7 +23,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return fail.Mask
+	return redact.Mask
 }
 
 // Format writes the mask for every verb and flag; without it %x would show the text.

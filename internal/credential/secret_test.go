@@ -12,8 +12,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 const planted = "pl4nted-s3cret"
@@ -111,14 +112,14 @@ func TestSecretsAreMaskedInLogs(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	if !strings.Contains(out.String(), fail.Mask) {
+	if !strings.Contains(out.String(), redact.Mask) {
 		t.Error("nothing was logged")
 	}
 }
 
 func TestSecretSaysWhetherThereIsOne(t *testing.T) {
 	secret := credential.Secret(planted)
-	if got := fmt.Sprintf("%s,%s", secret, credential.Secret("")); got != fail.Mask+"," {
+	if got := fmt.Sprintf("%s,%s", secret, credential.Secret("")); got != redact.Mask+"," {
 		t.Errorf("%q", got)
 	}
 	if secret.Reveal() != planted {

@@ -7,11 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/receive"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/callback"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // store tries whether the store takes a record and gives it back. It does so beside a throw-away state
@@ -85,7 +86,7 @@ func (e *examination) rescue(context.Context) []Finding {
 			command = "TOKENCLI_STORE=" + r.Store + " " + command
 		}
 		findings = append(findings, about(r.Account, warn(check, command+" takes it in once the store can be written",
-			"a renewed login could not be saved and waits in the clear in %s", fail.Printable(r.Path)))...)
+			"a renewed login could not be saved and waits in the clear in %s", redact.Printable(r.Path)))...)
 	}
 	if findings == nil {
 		return []Finding{ok(check, "no login waits to be saved")}
@@ -203,7 +204,7 @@ func (e *examination) login(name account.Name, s sight) Finding {
 	case s.OtherClient != "":
 		return wrong(check, fail.LoginNeeded, "unset "+s.OtherClient+", or log in with it: "+again, "%s names another client than this login was made with", s.OtherClient)
 	case !c.Ended.IsZero() && c.Grant != credential.ClientCredentials:
-		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), fail.Scrub(c.EndedReason, 80))
+		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80))
 	case c.State(e.Now()) == credential.LoginNeeded:
 		return wrong(check, fail.LoginNeeded, again, "the login is over and there is nothing to renew it with")
 	}
@@ -261,7 +262,7 @@ func (e *examination) client(name account.Name, s sight) Finding {
 
 // masked shows enough of a client id to tell two apart.
 func masked(id string) string {
-	letters := []rune(fail.Printable(id))
+	letters := []rune(redact.Printable(id))
 	if len(letters) <= 8 {
 		return string(letters[:min(2, len(letters))]) + "…"
 	}
@@ -270,7 +271,7 @@ func masked(id string) string {
 
 // port is what came of trying a redirect URI.
 type port struct {
-	outlook *receive.Outlook
+	outlook *callback.Outlook
 	err     error
 }
 
@@ -283,10 +284,10 @@ func (e *examination) redirect(name account.Name, s sight, ports map[string]port
 	}
 	p, tried := ports[s.RedirectURI]
 	if !tried {
-		p.outlook, p.err = receive.Foresee(s.RedirectURI, s.Definition.Title)
+		p.outlook, p.err = callback.Foresee(s.RedirectURI, s.Definition.Title)
 		ports[s.RedirectURI] = p
 	}
-	shown := fail.Scrub(s.RedirectURI, 200)
+	shown := redact.Scrub(s.RedirectURI, 200)
 	switch {
 	case p.err != nil:
 		return Failed(check, p.err)

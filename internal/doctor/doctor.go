@@ -16,9 +16,10 @@ import (
 	"sync"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 // State is how much a finding matters.
@@ -181,8 +182,8 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 	defer e.mu.Unlock()
 	for i := range findings {
 		// The last line of defence: no text is made of a secret.
-		findings[i].Text = fail.Redact(findings[i].Text, e.hidden.secrets...)
-		findings[i].Mend = fail.Redact(findings[i].Mend, e.hidden.secrets...)
+		findings[i].Text = redact.Secrets(findings[i].Text, e.hidden.secrets...)
+		findings[i].Mend = redact.Secrets(findings[i].Mend, e.hidden.secrets...)
 	}
 	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
 }
@@ -254,7 +255,7 @@ func wrong(check string, kind fail.Kind, mend, format string, args ...any) Findi
 // Failed makes a problem of an error.
 func Failed(check string, err error) Finding {
 	text := err.Error()
-	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Unforeseen {
+	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Internal {
 		text = "no answer in time"
 	}
 	mend := fail.HintOf(err)
@@ -268,7 +269,7 @@ func Failed(check string, err error) Finding {
 	return wrong(check, fail.KindOf(err), mend, "%s", oneLine(text))
 }
 
-func oneLine(text string) string { return strings.Join(strings.Fields(fail.Printable(text)), " ") }
+func oneLine(text string) string { return strings.Join(strings.Fields(redact.Printable(text)), " ") }
 
 // about says which account findings are about.
 func about(name account.Name, findings ...Finding) []Finding {

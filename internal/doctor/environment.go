@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 const prefix = "TOKENCLI_"
@@ -125,7 +126,7 @@ func (e *examination) otherStore(variable, store string) Finding {
 // misspelt is what to say about a variable that nothing reads.
 func (e *examination) misspelt(s spelling, variable string) Finding {
 	const check = "environment"
-	shown := fail.Scrub(variable, 120)
+	shown := redact.Scrub(variable, 120)
 	if near := s.nearest(variable); near != "" {
 		return wrong(check, fail.Usage, "rename it to "+near, "%s is no variable of tokencli; %s is", shown, near)
 	}

@@ -16,16 +16,17 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/receive"
-	"tokencli/internal/safefile"
-	"tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/callback"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 func (e *examination) version(context.Context) []Finding {
 	text := []string{"tokencli " + e.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-	return []Finding{ok("version", "%s", strings.Join(append(text, receive.Place(e.Environ)...), ", "))}
+	return []Finding{ok("version", "%s", strings.Join(append(text, callback.Place(e.Environ)...), ", "))}
 }
 
 func (e *examination) config(context.Context) []Finding { return e.Config }
@@ -43,7 +44,7 @@ func (e *examination) definitions(context.Context) []Finding {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return []Finding{wrong(check, fail.Store, "make it readable", "%s cannot be read", fail.Printable(dir))}
+		return []Finding{wrong(check, fail.Store, "make it readable", "%s cannot be read", redact.Printable(dir))}
 	}
 	var findings []Finding
 	own := 0
@@ -59,7 +60,7 @@ func (e *examination) definitions(context.Context) []Finding {
 		case err != nil:
 			findings = append(findings, Failed(check, err))
 		case len(found) > 0:
-			findings = append(findings, wrong(check, fail.Usage, "tokencli provider lint "+quoted(path), "%s:%s", fail.Printable(path), oneLine(found[0].String())))
+			findings = append(findings, wrong(check, fail.Usage, "tokencli provider lint "+quoted(path), "%s:%s", redact.Printable(path), oneLine(found[0].String())))
 		default:
 			if _, err := e.session.Catalog.Find(stem); err != nil {
 				findings = append(findings, Failed(check, err))
@@ -82,9 +83,9 @@ func (e *examination) onRotate(context.Context) []Finding {
 	}
 	if _, err := exec.LookPath(e.Session.OnRotate[0]); err != nil {
 		return []Finding{wrong(check, fail.Usage, "write the command in full, or install it; a list of words is run without a shell",
-			"%s is not a command that can be run here", fail.Printable(e.Session.OnRotate[0]))}
+			"%s is not a command that can be run here", redact.Printable(e.Session.OnRotate[0]))}
 	}
-	return []Finding{ok(check, "%s is there", fail.Printable(e.Session.OnRotate[0]))}
+	return []Finding{ok(check, "%s is there", redact.Printable(e.Session.OnRotate[0]))}
 }
 
 // state looks at the folder that everything is written to.
@@ -94,12 +95,12 @@ func (e *examination) state(context.Context) []Finding {
 	if err := safefile.CheckDir(dir); err != nil {
 		return []Finding{Failed(check, err)}
 	}
-	shown := fail.Printable(dir)
+	shown := redact.Printable(dir)
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if parent, err := tryParent(dir); err != nil {
 			return []Finding{wrong(check, fail.Store, "make "+quoted(parent)+" writable, or set TOKENCLI_STATE_DIR to a folder of your own",
-				"%s is not there and cannot be made in %s: %s", shown, fail.Printable(parent), reason(err))}
+				"%s is not there and cannot be made in %s: %s", shown, redact.Printable(parent), reason(err))}
 		}
 		return []Finding{ok(check, "%s is not there yet; the first login makes it", shown)}
 	}
@@ -158,17 +159,17 @@ func reason(err error) string {
 func (e *examination) browser(context.Context) []Finding {
 	const check = "browser"
 	environ := account.Environ(e.Environ)
-	command, tried := receive.Opener(environ)
+	command, tried := callback.Opener(environ)
 	switch {
 	case command != "" && e.Getenv("BROWSER") != "":
-		return []Finding{ok(check, "%s, by BROWSER", fail.Scrub(command, 120))}
+		return []Finding{ok(check, "%s, by BROWSER", redact.Scrub(command, 120))}
 	case command != "":
-		return []Finding{ok(check, "%s", fail.Scrub(command, 120))}
+		return []Finding{ok(check, "%s", redact.Scrub(command, 120))}
 	case len(tried) == 0:
 		return []Finding{ok(check, "no screen is here: login prints the address, and takes the address on which the browser landed as a paste")}
 	case e.Getenv("BROWSER") != "":
 		return []Finding{warn(check, "set BROWSER to a command that is there, or unset it; login also takes --browser, and a pasted address",
-			"BROWSER names no command that can be run here: %s", fail.Scrub(strings.Join(tried, ", "), 120))}
+			"BROWSER names no command that can be run here: %s", redact.Scrub(strings.Join(tried, ", "), 120))}
 	}
 	return []Finding{warn(check, "install xdg-utils, or set BROWSER; login prints the address in any case, and takes a pasted one",
 		"no command is there that opens a browser (%s)", strings.Join(tried, ", "))}
@@ -193,7 +194,7 @@ func (e *examination) proxy(context.Context) []Finding {
 			findings = append(findings, wrong(check, fail.Usage, "set it to an address such as http://proxy.example.com:3128, or unset it", "%s is not the address of a proxy", set))
 			continue
 		case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
-			findings = append(findings, wrong(check, fail.Usage, "use http, https or socks5", "%s names a proxy of a kind that is not known (%s)", set, fail.Scrub(u.Scheme, 20)))
+			findings = append(findings, wrong(check, fail.Usage, "use http, https or socks5", "%s names a proxy of a kind that is not known (%s)", set, redact.Scrub(u.Scheme, 20)))
 			continue
 		}
 		e.hide(u.Host, "PROXY")
@@ -207,7 +208,7 @@ func (e *examination) proxy(context.Context) []Finding {
 				with += " and password"
 			}
 		}
-		findings = append(findings, ok(check, "%s: %s://%s%s", set, u.Scheme, fail.Scrub(u.Host, 120), with))
+		findings = append(findings, ok(check, "%s: %s://%s%s", set, u.Scheme, redact.Scrub(u.Host, 120), with))
 	}
 	if _, all := e.either("ALL_PROXY"); all != "" && len(findings) == 0 {
 		findings = append(findings, warn(check, "set HTTPS_PROXY", "ALL_PROXY is set but does not count here"))
@@ -233,7 +234,7 @@ func (e *examination) certificates(context.Context) []Finding {
 	const check = "certificates"
 	const unset = "unset it, or set it to a file of PEM certificates (BEGIN CERTIFICATE)"
 	if path := e.Getenv("SSL_CERT_FILE"); path != "" {
-		shown := fail.Scrub(path, 200)
+		shown := redact.Scrub(path, 200)
 		text, err := readSome(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -254,7 +255,7 @@ func (e *examination) certificates(context.Context) []Finding {
 		for _, dir := range filepath.SplitList(dir) {
 			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 				return []Finding{wrong(check, fail.Usage, "unset it, or set it to a folder of PEM certificates",
-					"SSL_CERT_DIR names a folder that is not there: %s", fail.Scrub(dir, 200))}
+					"SSL_CERT_DIR names a folder that is not there: %s", redact.Scrub(dir, 200))}
 			}
 		}
 	}
@@ -303,5 +304,5 @@ func quoted(path string) string {
 	if strings.ContainsAny(path, " '\"$`\\*?&;|<>()") {
 		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	return fail.Printable(path)
+	return redact.Printable(path)
 }

@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // skew is how far a provider's clock is ahead of this machine's.

@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Report is what an examination found, in a fixed order.
@@ -156,7 +157,7 @@ func (e *examination) hideSecret(secrets ...string) {
 
 // apply takes everything hidden out of a text.
 func (h *hidden) apply(text string) string {
-	text = fail.Redact(text, h.secrets...)
+	text = redact.Secrets(text, h.secrets...)
 	words := slices.Collect(maps.Keys(h.words))
 	// Longest first, so that a word which is part of another does not cut it in two.
 	slices.SortFunc(words, func(a, b string) int {

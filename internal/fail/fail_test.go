@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"testing"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestKindsAreTheFrozenExitCodes(t *testing.T) {
 	for kind, code := range map[fail.Kind]int{
-		fail.Unforeseen: 1, fail.Usage: 2, fail.NotLoggedIn: 3, fail.LoginNeeded: 4,
+		fail.Internal: 1, fail.Usage: 2, fail.NotLoggedIn: 3, fail.LoginNeeded: 4,
 		fail.Refused: 5, fail.Unavailable: 6, fail.Store: 7, fail.Interrupted: 130,
 	} {
 		if int(kind) != code {
@@ -29,10 +29,10 @@ func TestKindAndHintOfAChain(t *testing.T) {
 		kind fail.Kind
 		hint string
 	}{
-		{"plain error", errors.New("x"), fail.Unforeseen, ""},
+		{"plain error", errors.New("x"), fail.Internal, ""},
 		{"cancelled", context.Canceled, fail.Interrupted, ""},
 		{"cancelled, wrapped", fmt.Errorf("reading: %w", context.Canceled), fail.Interrupted, ""},
-		{"deadline", context.DeadlineExceeded, fail.Unforeseen, ""},
+		{"deadline", context.DeadlineExceeded, fail.Internal, ""},
 		{"failure", inner, fail.Store, "unlock it"},
 		{"failure, wrapped", fmt.Errorf("a: %w", inner), fail.Store, "unlock it"},
 		{"the outer kind counts, the inner hint is found", fail.New(fail.Usage, "b: %w", inner), fail.Usage, "unlock it"},
@@ -55,7 +55,7 @@ func TestKindAndHintOfAChain(t *testing.T) {
 			}
 		})
 	}
-	if fail.Is(nil, fail.Unforeseen) {
+	if fail.Is(nil, fail.Internal) {
 		t.Error("nil is a failure")
 	}
 	if fail.HintOf(nil) != "" {

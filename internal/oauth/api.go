@@ -16,8 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 const (
@@ -133,14 +134,14 @@ func (c *Client) Call(ctx context.Context, call *Call, token string) (*Response,
 func (c *Client) response(ctx context.Context, call *Call, h *hop, resp *http.Response, token string) *Response {
 	r := &Response{
 		Status: resp.StatusCode,
-		Line:   fail.Scrub(resp.Proto+" "+resp.Status, maxText, token),
+		Line:   redact.Scrub(resp.Proto+" "+resp.Status, maxText, token),
 		Header: make(http.Header, len(resp.Header)),
 		Size:   resp.ContentLength,
 		client: c, call: call, url: h.url, own: h.own, secrets: []string{token},
 	}
 	for name, values := range resp.Header {
 		for _, value := range values {
-			r.Header.Add(fail.Printable(name), fail.Printable(masked(value, token)))
+			r.Header.Add(redact.Printable(name), redact.Printable(masked(value, token)))
 		}
 	}
 	r.after, _ = c.retryAfter(&answer{header: resp.Header, asked: c.now()})
@@ -158,8 +159,8 @@ func (c *Client) response(ctx context.Context, call *Call, h *hop, resp *http.Re
 
 // masked returns a text from outside without the token, in whatever spelling it is there.
 func masked(text, token string) string {
-	if text = fail.Redact(text, token); holds(text, token) {
-		return fail.Mask
+	if text = redact.Secrets(text, token); holds(text, token) {
+		return redact.Mask
 	}
 	return text
 }
@@ -228,7 +229,7 @@ func (r *Response) errorsInside() *Error {
 		if v := errorAt(body, strings.Split(path, ".")); v != nil {
 			text, _ := json.Marshal(v)
 			return &Error{Fail: fail.New(fail.Refused, "%s reports errors: %s", r.title(),
-				fail.Scrub(string(text), maxText, r.secrets...))}
+				redact.Scrub(string(text), maxText, r.secrets...))}
 		}
 	}
 	return nil

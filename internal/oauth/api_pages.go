@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 const form = "application/x-www-form-urlencoded"

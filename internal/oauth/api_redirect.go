@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 const maxRedirects = 10
@@ -84,7 +85,7 @@ func holds(text, token string) bool {
 		return false
 	}
 	for range 4 { // encoded this often at most
-		if strings.Contains(text, token) || fail.Redact(text, token) != text {
+		if strings.Contains(text, token) || redact.Secrets(text, token) != text {
 			return true
 		}
 		plain, err := url.PathUnescape(text)

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 const secretToken = "access-Token.0123456789+/="

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // Client carries out the requests of one definition. It is safe for concurrent use.

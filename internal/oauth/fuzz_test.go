@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // plantedSecret is sent with every fuzzed request. It is long and odd enough not to come about by
@@ -42,7 +43,7 @@ func checkError(t *testing.T, err error, a *answer) {
 	if strings.Contains(text, plantedSecret) {
 		t.Errorf("the secret is told: %q", text)
 	}
-	if fail.Printable(text) != text || len([]rune(e.Error())) > 2*maxText {
+	if redact.Printable(text) != text || len([]rune(e.Error())) > 2*maxText {
 		t.Errorf("not fit for a terminal: %q", text)
 	}
 	if !slices.Contains([]fail.Kind{fail.LoginNeeded, fail.Refused, fail.Unavailable}, e.Fail.Kind) {
@@ -127,14 +128,14 @@ func FuzzErrorBody(f *testing.F) {
 			}
 			checkError(t, err, a)
 			api := c.apiRefusal(a)
-			if text := api.Error(); strings.Contains(text, plantedSecret) || fail.Printable(text) != text || api.Ended {
+			if text := api.Error(); strings.Contains(text, plantedSecret) || redact.Printable(text) != text || api.Ended {
 				t.Errorf("%q, ended %t", text, api.Ended)
 			}
 			for _, probe := range c.Definition.WhoAmI {
 				if details, err := c.details(fuzzed(200, body, nil), probe); err == nil {
 					for _, d := range details {
 						for _, value := range d.Values {
-							if fail.Printable(value) != value || strings.Contains(value, plantedSecret) {
+							if redact.Printable(value) != value || strings.Contains(value, plantedSecret) {
 								t.Errorf("%q", value)
 							}
 						}

@@ -17,8 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // registration holds every character that some encoding treats in a way of its own.
@@ -110,7 +111,7 @@ func definition(t testing.TB, name, base string) *provider.Definition {
 
 func (p *peer) client(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
+	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "github.com/tokencli/tokencli/test", Timeout: 20 * time.Second}
 }
 
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.
@@ -174,7 +175,7 @@ func noSecrets(t *testing.T, err error) {
 		noSecretsIn(t, e.Error())
 	}
 	noSecretsIn(t, fail.HintOf(err))
-	if text := err.Error() + fail.HintOf(err); fail.Printable(text) != text {
+	if text := err.Error() + fail.HintOf(err); redact.Printable(text) != text {
 		t.Errorf("control characters are passed on: %q", text)
 	}
 }

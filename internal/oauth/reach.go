@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Reached is what a request without any credential tells about the way to a provider.
@@ -55,7 +56,7 @@ func (c *Client) Reach(ctx context.Context) (*Reached, error) {
 		if len(issuer.Organization) > 0 {
 			r.Issuer = issuer.Organization[0]
 		}
-		r.Issuer = fail.Scrub(r.Issuer, 80)
+		r.Issuer = redact.Scrub(r.Issuer, 80)
 	}
 	return r, nil
 }

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // What became of what was sent.
@@ -182,7 +183,7 @@ func TestWordsOfAProviderAreMadeHarmless(t *testing.T) {
 					_, err := reader(t, provider).read(answered(status, string(body)))
 					e := failure(t, err)
 					noSecretsIn(t, e.Code)
-					if len([]rune(e.Error())) > maxText+100 || fail.Printable(e.Code) != e.Code {
+					if len([]rune(e.Error())) > maxText+100 || redact.Printable(e.Code) != e.Code {
 						t.Errorf("%s: %q", name, e)
 					}
 				}
@@ -194,7 +195,7 @@ func TestWordsOfAProviderAreMadeHarmless(t *testing.T) {
 func TestRefusedExchangeAndPassword(t *testing.T) {
 	p := newPeer(t, replies(400, `{"error":"invalid_grant","error_description":"`+"p4ss w\\u00f6rd+%&=\\\"/"+` is wrong"}`))
 	_, err := p.client(t, "moloni").Password(t.Context(), registration, "u", theWord, nil)
-	if e := failure(t, err); !e.Ended || e.Fail.Kind != fail.LoginNeeded || !strings.Contains(e.Error(), fail.Mask) {
+	if e := failure(t, err); !e.Ended || e.Fail.Kind != fail.LoginNeeded || !strings.Contains(e.Error(), redact.Mask) {
 		t.Errorf("%v", err)
 	}
 	p = newPeer(t, replies(400, `{"error":"invalid_grant","error_description":"auth_c0de\/+ %41&= is gone"}`))

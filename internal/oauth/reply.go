@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/credential"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // Reply is what a token endpoint granted. The zero time stands for "not said, and no default".

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // asked is when the requests of the tables were made, by the local clock.

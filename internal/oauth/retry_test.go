@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // inTurn answers each request with the next handler, and with the last one from then on.

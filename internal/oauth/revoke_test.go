@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestRevoke(t *testing.T) {

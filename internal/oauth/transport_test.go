@@ -25,7 +25,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
@@ -367,7 +368,7 @@ func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 
 type plainError string
 
-func (e plainError) Error() string { return fail.Scrub(string(e), 0, oldRefresh) }
+func (e plainError) Error() string { return redact.Scrub(string(e), 0, oldRefresh) }
 
 // The proxy and certificate settings of the environment are read once a process, so each case is a
 // process of its own: this test binary, running TestChild alone.

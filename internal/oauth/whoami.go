@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Detail is one line about the owner of a token.
@@ -99,7 +100,7 @@ func (c *Client) details(a *answer, probe provider.Probe) ([]Detail, error) {
 			}
 			text, _ := json.Marshal(v)
 			return nil, &Error{Status: a.status, Fail: fail.New(fail.Refused, "%s refused: %s", c.Definition.Title,
-				fail.Scrub(string(text), maxText, a.secrets...))}
+				redact.Scrub(string(text), maxText, a.secrets...))}
 		}
 	}
 	found := 0
@@ -108,7 +109,7 @@ func (c *Client) details(a *answer, probe provider.Probe) ([]Detail, error) {
 		d := Detail{Name: field.Name}
 		collect(body, strings.Split(field.Path, "."), func(value string) {
 			found++
-			d.Values = append(d.Values, fail.Scrub(value, maxText, a.secrets...))
+			d.Values = append(d.Values, redact.Scrub(value, maxText, a.secrets...))
 		})
 		details = append(details, d)
 	}
@@ -142,7 +143,7 @@ func (c *Client) apiRefusal(a *answer) *Error {
 
 // words returns what a person can read of an answer, after a colon; nothing where there is nothing.
 func (c *Client) words(a *answer) string {
-	words := fail.Scrub(apiWords(a), maxText, a.secrets...)
+	words := redact.Scrub(apiWords(a), maxText, a.secrets...)
 	if words == "" {
 		return ""
 	}

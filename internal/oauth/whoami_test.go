@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 func TestWhoAmI(t *testing.T) {
@@ -38,7 +39,7 @@ func TestWhoAmI(t *testing.T) {
 			{"application", []string{"Demo"}}, {"application id", []string{"1"}}, {"user id", []string{"2"}}, {"client id", []string{"c"}}, {"scopes", []string{"all", "x"}},
 		}},
 		{"hostile words", "mollie", 200, `{"id":"\u001b[2J\u202e","name":"` + newAccess + `","email":"a\nb"}`, []Detail{
-			{"organization id", []string{`\x1b[2J\u202e`}}, {"name", []string{fail.Mask}}, {"email", []string{"a b"}}, {"locale", nil},
+			{"organization id", []string{`\x1b[2J\u202e`}}, {"name", []string{redact.Mask}}, {"email", []string{"a b"}}, {"locale", nil},
 		}},
 	}
 	for _, tt := range tests {
@@ -77,7 +78,7 @@ func TestTheProbesOnTheWire(t *testing.T) {
 			if r.header.Get("Authorization") != auth || r.query != query {
 				t.Errorf("presented as %q and %q", r.header.Get("Authorization"), r.query)
 			}
-			if r.header.Get("Referer") != "" || r.header.Get("User-Agent") != "tokencli/test" || r.header.Get("Accept") != "application/json" {
+			if r.header.Get("Referer") != "" || r.header.Get("User-Agent") != "github.com/tokencli/tokencli/test" || r.header.Get("Accept") != "application/json" {
 				t.Errorf("%v", r.header)
 			}
 			if name != "moloni-on" {

@@ -17,8 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // The bounds on the traffic for one account.
@@ -322,7 +323,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 			cause = nil
 			break
 		}
-		f = fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, fail.Scrub(text, maxText, secrets...))
+		f = fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...))
 	}
 	f.Err = cause
 	return &Error{Fail: f, Unspent: unspent}
@@ -377,8 +378,8 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 	rules := c.Definition.Errors
 	code, _ := textAt(object, rules.Code)
 	description, _ := textAt(object, rules.Description)
-	e.Code = fail.Scrub(code, 80, a.secrets...)
-	words := fail.Scrub(strings.Trim(code+": "+description, ": "), maxText, a.secrets...)
+	e.Code = redact.Scrub(code, 80, a.secrets...)
+	words := redact.Scrub(strings.Trim(code+": "+description, ": "), maxText, a.secrets...)
 	if words == "" {
 		words = fmt.Sprintf("status %d", a.status)
 	}

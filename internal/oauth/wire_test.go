@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 const granted = `{"access_token":"access_NEW-t0ken~1","refresh_token":"refresh_NEW-t0ken~2","expires_in":3600,"token_type":"bearer",
@@ -131,7 +131,7 @@ func TestTheWireForm(t *testing.T) {
 			}
 			agent := "tokencli"
 			if tt.provider != "acme" {
-				agent = "tokencli/test"
+				agent = "github.com/tokencli/tokencli/test"
 			}
 			if got := r.header.Get("User-Agent"); got != agent {
 				t.Errorf("User-Agent %q", got)

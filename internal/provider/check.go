@@ -15,7 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 // placeholder finds {name} in a template.

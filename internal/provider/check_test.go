@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // sound is a definition in which nothing is wrong. The tests change lines of it; the numbers are theirs.

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // At returns the definition with scheme and host of every endpoint replaced by those of base, whose path

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // addresses returns every address of a definition to which something is sent, by where it stands.

@@ -13,10 +13,11 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
-	"tokencli/internal/yamlfile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/yamlfile"
 )
 
 //go:embed builtin/*.yaml
@@ -60,7 +61,7 @@ func (c Catalog) Find(name string) (*Definition, error) {
 		return parse(text, "builtin/"+name+".yaml", name)
 	case path == "":
 		names, _ := c.Names()
-		e := fail.New(fail.Usage, "unknown provider %q", fail.Scrub(name, 80)).
+		e := fail.New(fail.Usage, "unknown provider %q", redact.Scrub(name, 80)).
 			WithHint("the providers are %s", strings.Join(names, ", "))
 		if c.Dir != "" && account.ValidPart(name) {
 			e.Hint += "; a definition of your own goes to " + filepath.Join(c.Dir, name+".yaml")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestCatalogFindsTheUsersDefinitions(t *testing.T) {

@@ -6,7 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Resolve returns the address that a reference (RFC 3986 5.2) names in the provider's API. It is resolved
@@ -18,7 +19,7 @@ func (d *Definition) Resolve(reference string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := fail.Scrub(reference, 80)
+	shown := redact.Scrub(reference, 80)
 	if strings.ContainsFunc(reference, unclear) || !utf8.ValidString(reference) {
 		return nil, fail.New(fail.Usage, "%q is not a path of the API: it holds a blank, a backslash or a control character", shown).
 			WithHint("encode it, a blank as %%20 and a backslash as %%5C")
@@ -35,7 +36,7 @@ func (d *Definition) Resolve(reference string) (*url.URL, error) {
 	}
 	u := root.ResolveReference(ref)
 	if Origin(u) != Origin(root) {
-		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", fail.Scrub(Origin(u), 80), Origin(root)).
+		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", redact.Scrub(Origin(u), 80), Origin(root)).
 			WithHint("the token of %s is for its own API; use a path such as %s", d.Title, root.EscapedPath())
 	}
 	return d.settle(u, root)
@@ -64,7 +65,7 @@ func (d *Definition) Onward(current *url.URL, reference string) (*url.URL, error
 	case Origin(u) == Origin(root):
 		return d.settle(u, root)
 	}
-	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", d.Title, fail.Scrub(Origin(u), 80))
+	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", d.Title, redact.Scrub(Origin(u), 80))
 }
 
 // apiRoot returns the address of the API as the definition has it.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // apiAt returns a definition whose API is at an address, moved to base.

@@ -18,7 +18,8 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Class says what a file is for, and with that who may own, write and read it.
@@ -362,4 +363,4 @@ func failure(path, what string, err error) *fail.Error {
 }
 
 // shown returns a path as it may be printed.
-func shown(path string) string { return fail.Printable(path) }
+func shown(path string) string { return redact.Printable(path) }

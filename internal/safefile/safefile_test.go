@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 const isUnix = runtime.GOOS != "windows"

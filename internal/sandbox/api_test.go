@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 func TestWhoAmI(t *testing.T) {

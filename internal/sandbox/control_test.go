@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 func (b *bench) post(what string, v any) answer {

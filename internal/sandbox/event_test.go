@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // TestEventsHoldNoSecret lets every secret there is pass by, also in wrong places, and then searches the

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 func (b *bench) inject(f sandbox.Fault) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 var requestID = regexp.MustCompile(`name="request" value="(\w{32})"`)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // TestAuthorizeRefuses: where says where the refusal is told: "page", "json" or "redirect".

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // clock is a time that a test moves.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestAPIRenewsATokenThatIsNotAccepted(t *testing.T) {

@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/receive"
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/callback"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // browser is a person's browser at a sandbox that consents.
-func (w *world) browser() receive.Options {
-	return receive.Options{
+func (w *world) browser() callback.Options {
+	return callback.Options{
 		Open: func(ctx context.Context, address string) error {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 			if err != nil {

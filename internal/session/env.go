@@ -6,10 +6,10 @@ import (
 	"os/exec"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
 )
 
 // withoutKeeping renews for a store that keeps nothing. A refresh token that would be replaced is not

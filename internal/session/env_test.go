@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/sandbox"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // command is what the test binary does when it stands in for on_rotate: it appends what it reads to a file

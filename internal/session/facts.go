@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // Fact is one thing that is known of a provider, in words.

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/oauth"
-	"tokencli/internal/provider"
-	"tokencli/internal/receive"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/callback"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Login is what a user asks for with a login. Empty fields are looked up in the environment, the
@@ -31,7 +32,7 @@ type Login struct {
 	// Ask asks a person for something that is missing; nil: nobody is there.
 	Ask Asker
 	// Receive are the settings of the receiver; what the login itself decides is filled in.
-	Receive receive.Options
+	Receive callback.Options
 	// Timeout bounds the wait for the person.
 	Timeout time.Duration
 }
@@ -150,7 +151,7 @@ func (s *Session) chooseGrant(p *plan) error {
 			WithHint("tokencli login %s --with-token < FILE", p.name)
 	}
 	if !p.definition.Has(grant) {
-		return fail.New(fail.Usage, "%s has no grant %q", p.definition.Title, fail.Scrub(grant, 40)).
+		return fail.New(fail.Usage, "%s has no grant %q", p.definition.Title, redact.Scrub(grant, 40)).
 			WithHint("its grants are %s", strings.Join(p.definition.Grants, ", "))
 	}
 	p.grant = credential.Grant(grant)
@@ -379,7 +380,7 @@ func (s *Session) authorize(ctx context.Context, p *plan) (c *credential.Credent
 	options.Account = p.name.String()
 	options.CodeLife = p.definition.Authorize.CodeLife
 	options.ExactPort = p.definition.Redirect.ExactPort
-	receiver, err := receive.Listen(options)
+	receiver, err := callback.Listen(options)
 	if err != nil {
 		return nil, finish, err
 	}
@@ -403,7 +404,7 @@ func (s *Session) authorize(ctx context.Context, p *plan) (c *credential.Credent
 	return c, finish, err
 }
 
-func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization, answer *receive.Answer, scopes []string) (*credential.Credential, error) {
+func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization, answer *callback.Answer, scopes []string) (*credential.Credential, error) {
 	reply, err := p.client.Exchange(ctx, p.registration, a, answer.Code)
 	if err != nil {
 		var e *oauth.Error
@@ -458,7 +459,7 @@ func (s *Session) granted(p *plan, c credential.Credential, reply *oauth.Reply, 
 		var lacking []string
 		for _, scope := range asked {
 			if !slices.Contains(reply.Scopes, scope) {
-				lacking = append(lacking, fail.Printable(scope))
+				lacking = append(lacking, redact.Printable(scope))
 			}
 		}
 		if len(lacking) > 0 {

@@ -3,11 +3,12 @@ package session
 import (
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/provider"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // Secret is a text that is masked however it is printed; see package credential.
@@ -99,7 +100,7 @@ func Open(o Options) (*Session, error) {
 	case "memory":
 		s.Store = &store.Memory{}
 	default:
-		return nil, fail.New(fail.Usage, "there is no store %q", fail.Scrub(o.Store, 40)).
+		return nil, fail.New(fail.Usage, "there is no store %q", redact.Scrub(o.Store, 40)).
 			WithHint("TOKENCLI_STORE is keychain, file or env")
 	}
 	return s, nil

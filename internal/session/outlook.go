@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/oauth"
-	"tokencli/internal/provider"
-	"tokencli/internal/safefile"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // What a diagnosis wants to know: nothing here changes an account, asks a person or sends a secret.

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestOutlook(t *testing.T) {

@@ -8,11 +8,12 @@ import (
 	"path/filepath"
 	"sync"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // A rescue file holds a credential that was renewed and could not be saved. It is the one place where a
@@ -90,7 +91,7 @@ func readRescue(path string, name account.Name) (*credential.Credential, error) 
 	}
 	c, err := credential.Decode(name, text)
 	if err != nil {
-		return nil, fail.New(fail.Store, "the rescue file %s: %w", fail.Printable(path), err).
+		return nil, fail.New(fail.Store, "the rescue file %s: %w", redact.Printable(path), err).
 			WithHint("move it away; then, if the login does not work any more, tokencli login %s", name)
 	}
 	return c, nil
@@ -122,7 +123,7 @@ func (s *Session) takeIn(ctx context.Context, name account.Name) (*credential.Cr
 	case fail.Is(err, fail.Interrupted):
 		return nil, err
 	case err != nil:
-		return rescued, fail.New(fail.Store, "the login in %s cannot be taken in yet: %w", fail.Printable(path), err).
+		return rescued, fail.New(fail.Store, "the login in %s cannot be taken in yet: %w", redact.Printable(path), err).
 			WithHint("%s", fail.HintOf(err))
 	}
 	s.dropRescue(name)

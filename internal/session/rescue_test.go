@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/sandbox"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // rescued makes a login that was renewed and could not be saved, and returns the renewed credential.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/oauth"
-	"tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // Revoke ends the login at the provider, where it has a way, and forgets it. Local only forgets. When the

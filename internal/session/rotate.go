@@ -13,10 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // rotated is what OnRotate reads from its stdin, on one line.
@@ -134,7 +135,7 @@ func (r *renewal) drop(path string) {
 }
 
 // program is the command's name as it may be printed; its arguments may hold secrets.
-func program(argv []string) string { return fail.Scrub(filepath.Base(argv[0]), 80) }
+func program(argv []string) string { return redact.Scrub(filepath.Base(argv[0]), 80) }
 
 // runOnRotate runs the command, whatever happens to ctx, and calls interrupted once when ctx is
 // cancelled meanwhile. What it prints is told, with its secrets masked: the log of a CI job is no
@@ -155,7 +156,7 @@ func (r *renewal) runOnRotate(ctx context.Context, c *credential.Credential, int
 	cmd.Env = account.Environ(environ())
 	cmd.Stdin = bytes.NewReader(input)
 	output := &lines{line: func(text string) {
-		r.tell("on_rotate: %s", fail.Scrub(text, 500, append(c.Secrets(), account.SecretValues(environ())...)...))
+		r.tell("on_rotate: %s", redact.Scrub(text, 500, append(c.Secrets(), account.SecretValues(environ())...)...))
 	}}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = 2 * time.Second // for children of it that keep its output open

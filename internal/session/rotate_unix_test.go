@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // Ctrl-C goes to every process in the group of the one at the terminal.

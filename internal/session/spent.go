@@ -10,10 +10,11 @@ import (
 	"slices"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // spentTokens is the record of the refresh tokens of one account that were sent from the env store. Other
@@ -61,7 +62,7 @@ func (s *Session) readSpent(name account.Name) (*spentTokens, error) {
 	}
 	read := &spentTokens{}
 	if json.Unmarshal(text, read) != nil || read.Version != spentVersion || read.Account != name.String() {
-		return nil, fail.New(fail.Store, "%s is not a record that this tokencli wrote", fail.Printable(path)).
+		return nil, fail.New(fail.Store, "%s is not a record that this tokencli wrote", redact.Printable(path)).
 			WithHint("without it a refresh token may be sent twice; make sure that %s is the newest one, then move the file away", name.Var(account.RefreshToken))
 	}
 	return read, nil
@@ -70,7 +71,7 @@ func (s *Session) readSpent(name account.Name) (*spentTokens, error) {
 func (s *Session) writeSpent(name account.Name, spent *spentTokens) error {
 	text, err := json.Marshal(spent)
 	if err != nil {
-		return fail.New(fail.Unforeseen, "the record of %s cannot be written: %w", name, err)
+		return fail.New(fail.Internal, "the record of %s cannot be written: %w", name, err)
 	}
 	return s.writeState(s.spentPath(name), text)
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/oauth"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // Status is what can be told about an account without a secret.

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/oauth"
-	"tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // Token returns a credential whose access token is valid for at least minTTL, renewing it first where

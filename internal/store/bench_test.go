@@ -5,7 +5,7 @@ import (
 
 	"filippo.io/age"
 
-	"tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/credential"
 )
 
 // What a fresh token costs in the file store: the key is parsed at every call of the program.

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // planter is what a store under test offers besides Store, so that the contract can put a record there

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // Env takes credentials from the environment, for CI. It keeps nothing: Put and Delete answer

@@ -12,10 +12,11 @@ import (
 
 	"filippo.io/age"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // maxFile bounds an encrypted file, and with it a credential.
@@ -93,7 +94,7 @@ func (f *File) Put(ctx context.Context, c *credential.Credential) error {
 	}
 	// Why it cannot be read is left out: a file that is gone would pass for an account that never was.
 	if kept, err := f.get(c.Account, path); err != nil || !kept.Equal(c) {
-		return fail.New(fail.Store, "%s does not hold what was written to it", fail.Printable(path)).
+		return fail.New(fail.Store, "%s does not hold what was written to it", redact.Printable(path)).
 			WithHint("make sure that nothing else writes there, or set TOKENCLI_STATE_DIR to a folder on another disk")
 	}
 	return nil
@@ -171,7 +172,7 @@ func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
 		err = errors.Join(err, w.Close())
 	}
 	if err != nil {
-		return nil, fail.New(fail.Unforeseen, "the credential of %s cannot be encrypted", c.Account)
+		return nil, fail.New(fail.Internal, "the credential of %s cannot be encrypted", c.Account)
 	}
 	if record.Len() > maxFile {
 		return nil, fail.New(fail.Store, "the credential of %s is too large to be stored: %d bytes, the bound is %d", c.Account, record.Len(), maxFile)
@@ -181,7 +182,7 @@ func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
 
 // decrypt reads a record. Nothing of what it reads gets into an error.
 func decrypt(name account.Name, path string, record []byte, keys *fileKeys) (*credential.Credential, error) {
-	path = fail.Printable(path)
+	path = redact.Printable(path)
 	r, err := age.Decrypt(bytes.NewReader(record), keys.identities...)
 	var text []byte
 	if err == nil {

@@ -14,10 +14,11 @@ import (
 
 	"filippo.io/age"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // maxKeyFile bounds an identity file; one identity takes about 200 bytes.
@@ -55,7 +56,7 @@ func parseFileKey(setting string) (*fileKeys, error) {
 		if err != nil {
 			return nil, err
 		}
-		source, text = fmt.Sprintf("the file %s of %s", fail.Printable(setting), account.FileKey), string(content)
+		source, text = fmt.Sprintf("the file %s of %s", redact.Printable(setting), account.FileKey), string(content)
 	}
 	// The parser's errors are left out: they may quote what they could not read.
 	identities, err := age.ParseIdentities(strings.NewReader(text))
@@ -205,7 +206,7 @@ func InitKeyFile(path string) (absolute, recipient string, err error) {
 	}
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
-		return "", "", fail.New(fail.Unforeseen, "no key can be made: %w", err)
+		return "", "", fail.New(fail.Internal, "no key can be made: %w", err)
 	}
 	// A folder that cannot be made shows in the error of Create, with its hint.
 	_ = os.MkdirAll(filepath.Dir(absolute), 0o700)

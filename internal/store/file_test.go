@@ -15,10 +15,10 @@ import (
 
 	"filippo.io/age"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // testWorkFactor makes passphrases cheap; what is written with it is read like any other file.

@@ -9,9 +9,10 @@ import (
 
 	"golang.org/x/term"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // Keychain keeps credentials in the operating system's keychain: the Secret Service on Linux (GNOME
@@ -235,7 +236,7 @@ func locked(err error, text string) error {
 }
 
 // quoted makes the words of another program fit for the end of a failure's text.
-func quoted(text string) string { return strings.TrimRight(fail.Scrub(text, 200), ". ") }
+func quoted(text string) string { return strings.TrimRight(redact.Scrub(text, 200), ". ") }
 
 // elsewhere is the advice for a machine whose keychain cannot be used.
 const elsewhere = "without a keychain, set TOKENCLI_STORE=file (`tokencli store init file` makes its key) or, in CI, TOKENCLI_STORE=env"

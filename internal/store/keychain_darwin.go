@@ -6,7 +6,7 @@ import (
 
 	"github.com/zalando/go-keyring"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 // go-keyring hands an item to /usr/bin/security as one line of at most 4,096 bytes, in base64. With the

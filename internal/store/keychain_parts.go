@@ -12,9 +12,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // A record that is longer than an item may be is kept in parts, and the item under the account's own

@@ -11,7 +11,7 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/gofrs/flock"
 
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // unlock unlocks an item or a collection, if there is a person to ask.

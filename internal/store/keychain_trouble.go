@@ -12,8 +12,8 @@ import (
 	"strings"
 	"syscall"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func isBusError(err error, names ...string) bool {

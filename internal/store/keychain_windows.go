@@ -6,7 +6,7 @@ import (
 	"github.com/zalando/go-keyring"
 	"golang.org/x/sys/windows"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 // CRED_MAX_CREDENTIAL_BLOB_SIZE of wincred.h, in bytes: go-keyring stores a text as it is, not in UTF-16.

@@ -17,9 +17,9 @@ import (
 
 	"golang.org/x/sys/windows"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // The Credential Manager as other programs use it, without go-keyring.
@@ -273,7 +273,7 @@ func TestKeychainCredentialManagerItemsOfOthers(t *testing.T) {
 	t.Run("names that are near", func(t *testing.T) {
 		k := newCredentialManager(t)
 		near := map[string]uintptr{
-			"tokencli": generic, "tokencli/mollie": generic, "xtokencli:mollie": generic, "mollie": generic,
+			"tokencli": generic, "github.com/tokencli/tokencli/mollie": generic, "xtokencli:mollie": generic, "mollie": generic,
 			"tokencli:mollie": domainPassword,
 		}
 		for target, kind := range near {

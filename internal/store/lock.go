@@ -13,9 +13,10 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // Locks keeps processes, and the goroutines of one process, from renewing the same account at the same
@@ -145,7 +146,7 @@ func (l Locks) failure(name account.Name, err error) error {
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, fail.Printable(filepath.Join(l.Dir, l.folder())), err).
+	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, redact.Printable(filepath.Join(l.Dir, l.folder())), err).
 		WithHint("set TOKENCLI_STATE_DIR to a folder on a local disk that you can write")
 }
 

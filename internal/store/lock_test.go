@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // The variables by which the test binary, started again, is told to play another tokencli.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // Memory keeps credentials as long as the process lives: for `demo` and for tests. The zero value is an

@@ -3,7 +3,7 @@ package store
 import (
 	"testing"
 
-	"tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/account"
 )
 
 type memoryUnderTest struct{ Memory }

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
-	"tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 )
 
 // Names is the list of accounts, and of nothing else about them, for a store that cannot be listed. Each
@@ -130,7 +131,7 @@ func usable(ctx context.Context, name account.Name) error {
 func valid(name account.Name) error {
 	parsed, err := account.Parse(name.String())
 	if err == nil && parsed != name {
-		err = fail.New(fail.Usage, "%q is not an account name", fail.Scrub(name.String(), 80))
+		err = fail.New(fail.Usage, "%q is not an account name", redact.Scrub(name.String(), 80))
 	}
 	return err
 }

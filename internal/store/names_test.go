@@ -10,8 +10,8 @@ import (
 	"sync"
 	"testing"
 
-	"tokencli/internal/account"
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 const isUnix = runtime.GOOS != "windows"

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"io/fs"
 
-	"tokencli/internal/account"
-	"tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
 )
 
 // Store keeps credentials, one self-contained record an account. Implementations are safe for use by

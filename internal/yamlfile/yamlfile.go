@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // ErrEmpty is returned for a text without a document.
@@ -55,7 +55,7 @@ func tidy(err error) string {
 		if before, _, ok := strings.Cut(line, " into "); ok && strings.Contains(line, "cannot unmarshal") {
 			line = strings.Replace(before, "cannot unmarshal", "cannot use", 1)
 		}
-		tidied = append(tidied, fail.Printable(line))
+		tidied = append(tidied, redact.Printable(line))
 	}
 	return strings.Join(tidied, "; ") + more
 }

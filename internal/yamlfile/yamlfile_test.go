@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tokencli/internal/yamlfile"
+	"github.com/tokencli/tokencli/internal/yamlfile"
 )
 
 type inner struct {

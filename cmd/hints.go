@@ -1,0 +1,29 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/tokencli/tokencli/internal/fail"
+)
+
+// hints render what the user can do about a failure (fail.Action). The verbs take the subjects of the
+// action in their order.
+var hints = [fail.Actions]string{
+	fail.DoLogIn: "tokencli login %s",
+}
+
+// hintOf returns the hint of the outermost failure in the chain of err that has one, or "".
+func hintOf(err error) string {
+	e := fail.Advice(err)
+	switch {
+	case e == nil:
+		return ""
+	case e.Do == 0:
+		return e.Hint
+	}
+	subjects := make([]any, len(e.About))
+	for i, subject := range e.About {
+		subjects[i] = subject
+	}
+	return fmt.Sprintf(hints[e.Do], subjects...)
+}

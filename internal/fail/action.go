@@ -1,0 +1,15 @@
+package fail
+
+// Action is what a user can do about a failure. It says what to do, not how to type it: cmd/hints.go has
+// a sentence for each, and a test holds the two together. The comment of each constant names its subjects
+// (the arguments of Advise).
+type Action int
+
+// The actions.
+const (
+	// DoLogIn: log in to the account [account].
+	DoLogIn Action = iota + 1
+
+	// Actions counts the actions and is none itself.
+	Actions
+)
