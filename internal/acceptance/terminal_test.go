@@ -250,7 +250,7 @@ func normal(said, sandbox, id string) string {
 // compareTranscript compares with what docs/login.md shows after the same command, or writes it there.
 func compareTranscript(t *testing.T, command, said string) {
 	t.Helper()
-	const path = "docs/login.md"
+	const path = "../../docs/login.md"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
