@@ -31,8 +31,6 @@ type apiOptions struct {
 	query          string
 	variables      []string
 	include        bool
-	output         string
-	filter         string
 	discardRotated bool
 }
 
@@ -51,12 +49,8 @@ token goes nowhere else: an address on another scheme, host or port is refused.
 With --data the request is a POST, as JSON where the data is JSON and as a form where it is not. @FILE is a
 file and @- is stdin; several --data are joined with & as parts of a form.
 
---jq prints what a filter of jq finds in each answer, texts without their quotes; the program jq has to be
-installed. Any answer that is not a success is printed unchanged.
-
-A terminal gets JSON laid out and control characters escaped; a pipe or a file gets what came. A redirect
-is followed with -L only, to another host without the token. A token that has expired is renewed once. With
--o only a success is written to the file, as a whole or not at all.
+The body is always printed: unchanged in a pipe or a file, with control characters escaped on a terminal. A
+redirect is followed with -L only, to another host without the token. An expired token is refreshed once.
 
 The exit code is 4 where the token is not accepted, 5 for any other refusal (a missing permission, other
 4xx, errors inside a GraphQL answer), 6 for 429, 5xx and redirects that were not followed.`,
@@ -65,8 +59,8 @@ The exit code is 4 where the token is not accepted, 5 for any other refusal (a m
   tokencli api moloni companies/getAll/ -d human_errors=true
   tokencli api moloni-on --query '{ me { data { name } } }'
   tokencli api moneybird administrations.json -i
-  tokencli api moneybird administrations.json --jq '.[].name'
-  tokencli api monta charge-points --paginate -o charge-points.json`,
+  tokencli api moneybird administrations.json | jq '.[].name'
+  tokencli api monta charge-points --paginate > charge-points.json`,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -101,8 +95,6 @@ The exit code is 4 where the token is not accepted, 5 for any other refusal (a m
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "a header, 'Name: value'; may be repeated")
 	f.StringArrayVarP(&o.data, "data", "d", nil, "what to send: text, @FILE, or @- for stdin")
 	f.BoolVarP(&o.include, "include", "i", false, "print the status line and the headers too")
-	f.StringVarP(&o.output, "output", "o", "", "write the body of a success to this file")
-	f.StringVar(&o.filter, "jq", "", "print what this filter finds (needs the program jq)")
 	f.BoolVarP(&o.request.Follow, "location", "L", false, "follow redirects, to another host without the token")
 	f.BoolVar(&o.request.Paginate, "paginate", false, "go on with the next page as long as there is one")
 	f.StringVar(&o.query, "query", "", "a GraphQL query: text, @FILE or @-")
@@ -122,21 +114,7 @@ func (a *app) api(ctx context.Context, o apiOptions) error {
 	if err != nil {
 		return err
 	}
-	find, err := a.filterFor(ctx, o)
-	if err != nil {
-		return err
-	}
-	out, err := a.newAPIOutput(o)
-	if err != nil {
-		return err
-	}
-	defer out.abandon()
-	out.filter = find
-	take := func(answer *session.Answer) error { return out.take(ctx, answer) }
-	if err := s.API(ctx, o.name, o.request, take); err != nil {
-		return err
-	}
-	return out.finish()
+	return s.API(ctx, o.name, o.request, a.newAPIOutput(o).take)
 }
 
 // complete makes the request that the flags describe.
