@@ -76,9 +76,16 @@ soak: ## drive tokencli for SOAK_TIME while everything goes wrong, and print fig
 	CGO_ENABLED=0 go build -trimpath -o $(SOAK)/soak ./internal/soak
 	.ci/with-keyring $(SOAK)/soak -binary $(SOAK)/tokencli -time $(SOAK_TIME) $(SOAK_FLAGS)
 
+# A file for another system is read only when linting for that system.
+LINT_SYSTEMS ?= linux windows darwin
+
 .PHONY: lint
-lint: ## hold the rules of .golangci.yml, the layers among them
-	"$$(.ci/tools golangci-lint)" run ./...
+lint: ## check the rules of .golangci.yml, the layers among them, for every system
+	@set -e; linter=$$(.ci/tools golangci-lint); \
+	for system in $(LINT_SYSTEMS); do \
+		echo "lint for $$system"; \
+		GOOS=$$system CGO_ENABLED=0 "$$linter" run ./...; \
+	done
 
 .PHONY: format
 format: ## lay out the code as lint wants it

@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 // bench is one run.
 type bench struct {
 	options
-	ctx     context.Context //nolint:containedctx // one run, one context
+	ctx     context.Context // one run, one context
 	home    string
 	env     []string // with the sandbox, on the keychain
 	sandbox *exec.Cmd

@@ -66,5 +66,5 @@ func (b *bench) document() error {
 		return fmt.Errorf("%s has no place for the tables", b.write)
 	}
 	tables := tablesBegin + "\n\n" + machine(b.ctx) + ".\n\n" + b.out.String() + "\n" + tablesEnd
-	return os.WriteFile(b.write, []byte(before+tables+after), 0o644) //nolint:gosec // a public document
+	return os.WriteFile(b.write, []byte(before+tables+after), 0o644) // a public document
 }

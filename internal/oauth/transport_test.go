@@ -277,7 +277,7 @@ func secure(t *testing.T, change func(*tls.Config)) (*peer, *Client) {
 	p := &peer{}
 	p.Server = httptest.NewUnstartedServer(p.handler(replies(200, granted)))
 	p.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are the point
-	p.TLS = &tls.Config{}                          //nolint:gosec // the versions are the test's
+	p.TLS = &tls.Config{}                          // the versions are the test's
 	change(p.TLS)
 	p.StartTLS()
 	t.Cleanup(p.Close)

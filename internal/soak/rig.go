@@ -58,7 +58,7 @@ var logins = map[string][]string{
 func newRig(store, binary, dir string, seed uint64, log io.Writer) (*rig, error) {
 	r := &rig{
 		store: store, binary: binary, dir: filepath.Join(dir, store), log: log,
-		random:    rand.New(rand.NewPCG(seed, uint64(len(store)))), //nolint:gosec // it has to be repeatable
+		random:    rand.New(rand.NewPCG(seed, uint64(len(store)))), // it has to be repeatable
 		providers: []string{"moloni", "moloni-on", "moneybird", "monta"},
 		processes: map[int]*process{}, seen: map[string]int{}, figures: newFigures(),
 	}
@@ -205,11 +205,11 @@ func (r *rig) round() error {
 	storeFault := r.random.IntN(4) == 0
 	errs := make(chan error, len(chosen)+1)
 	for _, provider := range chosen {
-		random := rand.New(rand.NewPCG(r.random.Uint64(), 1)) //nolint:gosec // it has to be repeatable
+		random := rand.New(rand.NewPCG(r.random.Uint64(), 1)) // it has to be repeatable
 		wg.Go(func() { errs <- r.trouble(provider, random) })
 	}
 	if storeFault {
-		random := rand.New(rand.NewPCG(r.random.Uint64(), 2)) //nolint:gosec // it has to be repeatable
+		random := rand.New(rand.NewPCG(r.random.Uint64(), 2)) // it has to be repeatable
 		wg.Go(func() {
 			time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
 			errs <- r.breakStore(time.Duration(200+random.IntN(1800)) * time.Millisecond)

@@ -445,7 +445,7 @@ func asOther(t *testing.T, uid int, env ...string) string {
 		copied := filepath.Join(os.TempDir(), fmt.Sprintf("tokencli-test-%d", os.Getpid()))
 		text, err := os.ReadFile(binary)
 		if err == nil {
-			err = os.WriteFile(copied, text, 0o755) //nolint:gosec // it is to be run by another user
+			err = os.WriteFile(copied, text, 0o755) // it is to be run by another user
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -488,7 +488,7 @@ func TestKeychainNeverStartsABus(t *testing.T) {
 	}
 	folder := t.TempDir()
 	mark := filepath.Join(folder, "started")
-	if err := os.WriteFile(filepath.Join(folder, "dbus-launch"), []byte("#!/bin/sh\n: >"+mark+"\n"), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(folder, "dbus-launch"), []byte("#!/bin/sh\n: >"+mark+"\n"), 0o755); err != nil { // a program
 		t.Fatal(err)
 	}
 	for _, address := range []string{"", "autolaunch:"} {
@@ -511,7 +511,7 @@ func TestKeychainOnTheBusOfAnotherUser(t *testing.T) {
 		t.Skip("needs root, to become another user")
 	}
 	d := newDesktop(t, "").withKeyring(t, true)
-	if err := os.Chmod(d.home, 0o755); err != nil { //nolint:gosec // the other user is to reach the socket
+	if err := os.Chmod(d.home, 0o755); err != nil { // the other user is to reach the socket
 		t.Fatal(err)
 	}
 	out := asOther(t, 65534, "DBUS_SESSION_BUS_ADDRESS="+d.address)
