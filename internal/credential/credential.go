@@ -22,22 +22,33 @@ const (
 	Static            Grant = "static"
 )
 
-// Credential is everything that is kept for an account. It is self-contained: with it and the
-// provider's definition a token can be renewed. The zero time stands for "not known" or "never".
-// A Credential is a plain value; copies share the slices, which nobody writes to.
+// Credential is everything that is kept for an account. With it and the provider's definition a token can
+// be refreshed. The zero time means "unknown" or "never". A Credential is a plain value; copies share the
+// slices and maps, which nobody modifies.
 type Credential struct {
 	Account account.Name
 	Grant   Grant
-	// Origin is the scheme, host and port of the token endpoint the tokens came from (RFC 6454). They
-	// are sent to no other.
-	Origin       string
+	// Origin is the origin (RFC 6454) of the token endpoint that issued the tokens.
+	Origin string
+	// Origins are the origins of every endpoint of the login. Nothing of the credential is sent to any
+	// other. Nil in a record that was written before they were kept.
+	Origins Origins
+	// Issuer identifies the authorization server that was found by discovery (RFC 8414); Resource is the
+	// protected resource the tokens are for (RFC 8707, RFC 9728). Empty without discovery.
+	Issuer, Resource string
+
 	ClientID     string
 	ClientSecret Secret
-	// RedirectURI is the one the authorization code was granted to; it is repeated where a provider
-	// wants it on renewal.
+	// Registration is what it takes to delete a client that was registered for this login (RFC 7592).
+	Registration Registration
+	// RedirectURI is the one that the authorization code was issued to; some providers want it repeated
+	// at every refresh.
 	RedirectURI string
-	// Scopes are those the provider said it granted; where it says nothing, those that were asked for.
+	// Scopes are those the provider granted or, if it does not say, those that were requested.
 	Scopes []string
+	// Inputs are the values of the definition's inputs; Kept are the fields of replies and redirects that
+	// the definition keeps. Both are placeholders in the definition's addresses and parameters.
+	Inputs, Kept map[string]string
 
 	AccessToken      Secret
 	TokenType        string
@@ -45,17 +56,49 @@ type Credential struct {
 	ObtainedAt       time.Time
 	AccessExpiresAt  time.Time
 	RefreshExpiresAt time.Time
+	// AccessLifetime and RefreshLifetime are the lifetimes that the provider stated last: 0 if it never
+	// stated one, Unlimited if it said that the token does not expire. They apply to a reply that says
+	// nothing about it.
+	AccessLifetime, RefreshLifetime time.Duration
 
-	// Generation counts the saves. It tells a renewed credential from an old one even where a provider
-	// hands out the same token again.
+	// Generation counts the saves. It tells a refreshed credential from an older one even if a provider
+	// issues the same token again.
 	Generation int64
-	// Presented is when the refresh token was last about to be sent; a save after the answer clears it.
-	// Found later, it says that a renewal was cut off and its outcome is unknown.
+	// Presented is when the refresh token was about to be sent; the save after the answer clears it. If it
+	// is found later, a refresh was cut off and its outcome is unknown.
 	Presented time.Time
+	// RefusedAt is when an API last refused an access token of this login that had not expired.
+	RefusedAt time.Time
 	// Ended is when the provider refused the refresh token for good.
 	Ended time.Time
 	// EndedReason is the provider's own word for that, such as invalid_grant.
 	EndedReason string
+}
+
+// Unlimited is the lifetime of a token that does not expire.
+const Unlimited time.Duration = -1
+
+// Origins are the origins (RFC 6454) of a login's endpoints, by what the endpoint is for.
+type Origins map[Endpoint]string
+
+// Endpoint is what an address of a provider is for.
+type Endpoint string
+
+// The endpoints to which a credential, or part of one, is sent. A definition with several whoami requests
+// has an entry for each further one: "whoami 2".
+const (
+	TokenEndpoint   Endpoint = "token"
+	RefreshEndpoint Endpoint = "refresh"
+	RevokeEndpoint  Endpoint = "revoke"
+	APIEndpoint     Endpoint = "api"
+	WhoAmIEndpoint  Endpoint = "whoami"
+)
+
+// Registration is the management access to a dynamically registered client (RFC 7592). The zero value
+// means that the user registered the client.
+type Registration struct {
+	URI         string // registration_client_uri
+	AccessToken Secret // registration_access_token
 }
 
 // maxSkew is how far in the future a credential may have been obtained before the clock it was stamped
@@ -126,7 +169,7 @@ func (c *Credential) State(now time.Time) State {
 // Secrets returns every secret in the credential, for masking them in texts from outside.
 func (c *Credential) Secrets() []string {
 	var secrets []string
-	for _, s := range []Secret{c.ClientSecret, c.AccessToken, c.RefreshToken} {
+	for _, s := range []Secret{c.ClientSecret, c.AccessToken, c.RefreshToken, c.Registration.AccessToken} {
 		if s != "" {
 			secrets = append(secrets, s.Reveal())
 		}

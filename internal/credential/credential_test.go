@@ -15,7 +15,12 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func full() *credential.Credential {
 	return &credential.Credential{
 		Account: account.Name{Provider: "mollie", Label: "shop-b"}, Grant: credential.AuthorizationCode,
-		Origin: "https://api.example.com", ClientID: "app_1", ClientSecret: "client-secret",
+		Origin: "https://api.example.com", Origins: credential.Origins{credential.TokenEndpoint: "https://api.example.com"},
+		Issuer: "https://issuer.example.com", Resource: "https://resource.example.com/mcp",
+		Registration: credential.Registration{URI: "https://issuer.example.com/clients/1", AccessToken: "registration-token"},
+		Inputs:       map[string]string{"shop": "demo"}, Kept: map[string]string{"instance_url": "https://eu.example.com"},
+		AccessLifetime: time.Hour, RefreshLifetime: credential.Unlimited, RefusedAt: now.Add(3 * time.Minute),
+		ClientID: "app_1", ClientSecret: "client-secret",
 		RedirectURI: "https://localhost:8976/callback", Scopes: []string{"a.read", "b.write"},
 		AccessToken: "access-token", TokenType: "bearer", RefreshToken: "refresh-token",
 		ObtainedAt: now, AccessExpiresAt: now.Add(time.Hour), RefreshExpiresAt: now.Add(24 * time.Hour),
@@ -138,7 +143,7 @@ func TestStateAndWhatRenews(t *testing.T) {
 func TestSecretsLeavesNoneOut(t *testing.T) {
 	got := full().Secrets()
 	slices.Sort(got)
-	if want := []string{"access-token", "client-secret", "refresh-token"}; !slices.Equal(got, want) {
+	if want := []string{"access-token", "client-secret", "refresh-token", "registration-token"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := (&credential.Credential{}).Secrets(); len(got) != 0 {

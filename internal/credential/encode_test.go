@@ -15,8 +15,9 @@ import (
 
 func TestEncodeAndDecode(t *testing.T) {
 	odd := full()
-	odd.ClientID = "api:a b+c/é\"\\\n<>&\x00"
-	odd.ClientSecret = "\u2028🔑"
+	odd.ClientID = "api:a b+c/é\"\\<>&"
+	odd.ClientSecret = "\u2028🔑\n\x00"
+	odd.RefreshToken = "a refresh token"
 	minimal := &credential.Credential{Account: account.Name{Provider: "monta"}, Grant: credential.Static}
 	for name, c := range map[string]*credential.Credential{"full": full(), "odd characters": odd, "minimal": minimal} {
 		t.Run(name, func(t *testing.T) {
@@ -133,9 +134,59 @@ func TestDecodeRefusesWhatItDidNotWrite(t *testing.T) {
 	}
 }
 
+// A record of commit c7b8bdc.
+func TestDecodeReadsTheFirstForm(t *testing.T) {
+	text := `{"tokencli":1,"account":"mollie/shop-b","grant":"authorization_code","origin":"https://api.example.com",` +
+		`"client_id":"app_1","client_secret":"client-secret","redirect_uri":"https://localhost:8976/callback",` +
+		`"scopes":["a.read","b.write"],"access_token":"access-token","token_type":"bearer","refresh_token":"refresh-token",` +
+		`"obtained_at":"2026-11-22T12:00:00Z","access_expires_at":"2026-11-22T13:00:00Z",` +
+		`"refresh_expires_at":"2026-11-23T12:00:00Z","generation":7,"presented":"2026-11-22T12:01:00Z",` +
+		`"ended":"2026-11-22T12:02:00Z","ended_reason":"invalid_grant"}`
+	got, err := credential.Decode(full().Account, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := full()
+	want.Origins, want.Issuer, want.Resource, want.Registration = nil, "", "", credential.Registration{}
+	want.Inputs, want.Kept, want.AccessLifetime, want.RefreshLifetime, want.RefusedAt = nil, nil, 0, 0, time.Time{}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%#v", got)
+	}
+}
+
+// Anyone can encrypt a record to the public key of the file store.
+func TestUnsafeTextIsNeitherReadNorWritten(t *testing.T) {
+	for name, record := range map[string]string{
+		"a line break in the access token":    `"access_token":"x\nurl = http://attacker"`,
+		"a space in the access token":         `"access_token":"x y"`,
+		"a line break in a static token":      `"grant":"static","access_token":"x\r"`,
+		"an escape in the refresh token":      `"refresh_token":"x\u001b"`,
+		"a refresh token of spaces":           `"refresh_token":"  "`,
+		"a line break in the token type":      `"token_type":"Bearer\n"`,
+		"a line separator in an origin":       `"origins":{"api":"https://a\u2028"}`,
+		"a NUL in an input":                   `"inputs":{"shop":"a\u0000"}`,
+		"a line break in a kept field":        `"kept":{"realm":"a\n"}`,
+		"a line break in a registration":      `"registration_access_token":"a\n"`,
+		"a line break in the client id":       `"client_id":"a\n"`,
+		"a directional override in an issuer": `"issuer":"https://a\u202e"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := `{"tokencli":2,"account":"mollie/shop-b","grant":"authorization_code",` + record + "}"
+			if got, err := credential.Decode(full().Account, []byte(text)); !errors.Is(err, credential.ErrUnsafe) || got != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+	c := full()
+	c.AccessToken = "x\ny"
+	if _, err := credential.Encode(c); !errors.Is(err, credential.ErrUnsafe) {
+		t.Errorf("written: %v", err)
+	}
+}
+
 func TestDecodeNamesANewerVersion(t *testing.T) {
 	for _, text := range []string{
-		`{"tokencli":2,"account":"mollie/shop-b","grant":"static","access_token":"access-token"}`,
+		`{"tokencli":3,"account":"mollie/shop-b","grant":"static","access_token":"access-token"}`,
 		`{"tokencli":99,"account":["of","another","shape"],"refresh_token":"refresh-token","new":{}}`,
 	} {
 		got, err := credential.Decode(full().Account, []byte(text))
@@ -177,7 +228,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(whole[:len(whole)/2])
 	f.Add([]byte(`{"tokencli":1,"account":"mollie/shop-b","grant":"static"}`))
 	f.Add([]byte(`{"tokencli":1,"account":"mollie/shop-b","grant":"x","obtained_at":"0000-01-01T00:00:00+23:59"}`))
-	f.Add([]byte(`{"tokencli":2}`))
+	f.Add([]byte(`{"tokencli":3}`))
 	f.Add([]byte(`{"TOKENCLI":1,"Account":"mollie/shop-b","GRANT":"static","account":null}`))
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -187,7 +238,7 @@ func FuzzDecode(f *testing.F) {
 				t.Error("a credential together with an error")
 			}
 			// No error may depend on more of the text than its version.
-			if !errors.Is(err, credential.ErrForeign) && !strings.HasPrefix(err.Error(), "written by a newer tokencli") {
+			if !errors.Is(err, credential.ErrForeign) && !errors.Is(err, credential.ErrUnsafe) && !strings.HasPrefix(err.Error(), "written by a newer tokencli") {
 				t.Errorf("%v", err)
 			}
 			return

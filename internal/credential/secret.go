@@ -4,21 +4,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
+	"unicode"
 
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// Secret is a text that must not be printed by accident: every way of formatting, logging or marshalling
-// it yields a mask. Reveal is the one way to the text itself.
+// Secret is text that must not be printed by accident: every way of formatting, logging or marshalling it
+// yields a mask. Reveal is the only way to the text itself.
 type Secret string
 
 // Reveal returns the text.
 func (s Secret) Reveal() string { return string(s) }
 
-// Printable reports whether the text can stand in a header or a shell; see the function of that name.
+// Printable reports whether the text is visible ASCII and not empty; see the function Printable.
 func (s Secret) Printable() bool { return Printable(string(s)) }
 
-// String returns a mask, or nothing where there is no secret.
+// String returns a mask, or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -38,8 +40,8 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) 
 // MarshalText masks the secret in every text encoding, YAML and XML included.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Printable reports whether s can stand in a header or a shell: visible ASCII (RFC 6750 2.1 allows less),
-// and some of it.
+// Printable reports whether s is visible ASCII and not empty: what an access token has to be to fit into a
+// header (RFC 6750 2.1 allows less) and a shell.
 func Printable(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
@@ -47,4 +49,17 @@ func Printable(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// ValidRefreshToken reports whether s is a refresh token by RFC 6749 A.17: visible ASCII and spaces, at least
+// one of them visible.
+func ValidRefreshToken(s string) bool {
+	return Printable(strings.ReplaceAll(s, " ", ""))
+}
+
+// plain reports whether s holds no control, format or line separator character.
+func plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	})
 }

@@ -179,8 +179,10 @@ func contractAwkward(t *testing.T, s Store) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := sample(mollie, 7)
-			c.AccessToken, c.RefreshToken = credential.Secret(value), credential.Secret(value+value[:1])
-			c.ClientID, c.ClientSecret, c.EndedReason = value[:min(len(value), 64)], credential.Secret(value), value[:1]
+			if credential.Printable(value) { // no provider could have issued another
+				c.AccessToken, c.RefreshToken = credential.Secret(value), credential.Secret(value+value[:1])
+			}
+			c.ClientSecret, c.EndedReason = credential.Secret(value), value[:1]
 			c.Scopes = []string{value[:min(len(value), 64)], "", "b\nc"}
 			mustPut(t, s, c)
 			mustGet(t, s, c)
