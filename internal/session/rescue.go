@@ -58,7 +58,7 @@ func (s *Session) writeState(path string, text []byte) error {
 // reserve takes the space of a rescue file for c, before its refresh token is spent: a folder that cannot
 // be written or a disk that is full shows in time, and a disk that fills up meanwhile does no harm.
 func (r *renewal) reserve(c *credential.Credential) error {
-	if r.free != nil || r.Store.Kind() == "memory" {
+	if r.free != nil || r.Store.Traits().Volatile {
 		return nil
 	}
 	text, err := credential.Encode(c)

@@ -94,7 +94,7 @@ func (s *Session) client(name account.Name) (*oauth.Client, error) {
 }
 
 // keeps reports whether the store can take a renewed credential.
-func (s *Session) keeps() bool { return s.Store.Kind() != "env" }
+func (s *Session) keeps() bool { return !s.Store.Traits().ReadOnly }
 
 // get returns the account's credential: that of a rescue file, where one is waiting to be taken in, else
 // the store's. Absence is fail.NotLoggedIn. A credential that comes together with an error is the newest
@@ -210,7 +210,7 @@ func (s *Session) locks() store.Locks {
 // whether that one's work is enough, before and after the lock is had: then release is nil and the
 // credential is returned.
 func (s *Session) lock(ctx context.Context, name account.Name, done func(*credential.Credential) bool) (release func(), c *credential.Credential, err error) {
-	if s.Store.Kind() == "memory" {
+	if s.Store.Traits().Volatile {
 		return func() {}, nil, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, cmp.Or(s.bounds.lock, lockTime))

@@ -353,7 +353,7 @@ func TestNothingToRenewWith(t *testing.T) {
 func TestLockThatIsNotHad(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
-	release, err := w.session().locks().Acquire(t.Context(), moloniOn)
+	release, _, err := w.session().locks().Try(t.Context(), moloniOn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +374,7 @@ func TestLockThatIsNotHad(t *testing.T) {
 func TestRevokedWhileARenewalWaits(t *testing.T) {
 	w := newWorld(t)
 	w.login(moneybird)
-	release, err := w.session().locks().Acquire(t.Context(), moneybird)
+	release, _, err := w.session().locks().Try(t.Context(), moneybird)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,9 +39,12 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		{"awkward values", contractAwkward},
 		{"names", contractNames},
 		{"overwrite", contractOverwrite},
+		{"swap", contractSwap},
+		{"swap at the same time", contractSwapRace},
 		{"delete", contractDelete},
 		{"list", contractList},
 		{"alien records", contractAlien},
+		{"sealed texts", contractSealer},
 		{"cancelled context", contractCancelled},
 		{"readers beside a writer", contractConcurrent},
 		{"many accounts at once", contractManyAccounts},
@@ -239,6 +243,93 @@ func contractOverwrite(t *testing.T, s Store) {
 	mustList(t, s, mollie, shopB)
 }
 
+func contractSwap(t *testing.T, s Store) {
+	ctx := t.Context()
+	first, second := sample(mollie, 1), sample(mollie, 2)
+	changed := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, ErrChanged) || !fail.Is(err, fail.Store) || errors.Is(err, ErrNotFound) {
+			t.Fatalf("%s = %v, want a failure of the store that wraps ErrChanged", what, err)
+		}
+		checkError(t, err)
+	}
+	changed("Swap of an absent credential", s.Swap(ctx, first, second))
+	mustBeAbsent(t, s, mollie)
+	mustList(t, s)
+	if err := s.Swap(ctx, nil, first); err != nil {
+		t.Fatalf("Swap of nothing: %v", err)
+	}
+	mustGet(t, s, first)
+	mustList(t, s, mollie)
+	changed("Swap of nothing over a credential", s.Swap(ctx, nil, second))
+	mark := *first
+	mark.Presented = mark.Presented.Add(time.Second)
+	changed("Swap of a credential with another mark", s.Swap(ctx, &mark, second))
+	mustGet(t, s, first)
+	if err := s.Swap(ctx, first, &mark); err != nil {
+		t.Fatalf("Swap: %v", err)
+	}
+	changed("Swap of the credential before", s.Swap(ctx, first, second))
+	mustGet(t, s, &mark)
+	if err := s.Swap(ctx, &mark, second); err != nil {
+		t.Fatalf("Swap: %v", err)
+	}
+	mustGet(t, s, second)
+	mustBeAbsent(t, s, shopB)
+}
+
+// contractSwapRace checks that of many writers one replaces a credential. Those of a store that is not
+// shared hold the account's lock.
+func contractSwapRace(t *testing.T, s Store) {
+	mustPut(t, s, sample(mollie, 0))
+	var lock sync.Mutex
+	var wins atomic.Int32
+	var wg sync.WaitGroup
+	for n := 1; n <= 8; n++ {
+		wg.Go(func() {
+			if !s.Traits().Shared {
+				lock.Lock()
+				defer lock.Unlock()
+			}
+			switch err := s.Swap(t.Context(), sample(mollie, 0), sample(mollie, n)); {
+			case err == nil:
+				wins.Add(1)
+			case !errors.Is(err, ErrChanged):
+				t.Errorf("Swap: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if wins.Load() != 1 {
+		t.Errorf("%d of 8 writers replaced the same credential", wins.Load())
+	}
+}
+
+func contractSealer(t *testing.T, s Store) {
+	sealer, ok := s.(Sealer)
+	if !ok {
+		t.Skip("this store has no encryption key of its own")
+	}
+	text := `{"refresh_token":"` + contractRefresh + `"}`
+	sealed, err := sealer.Seal([]byte(text))
+	if err != nil || strings.Contains(string(sealed), "planted") {
+		t.Fatalf("Seal: %v, or the text is readable", err)
+	}
+	if opened, err := sealer.Unseal(sealed); err != nil || string(opened) != text {
+		t.Errorf("Unseal does not return the text: %v", err)
+	}
+	for name, damaged := range map[string][]byte{
+		"nothing": nil, "in the clear": []byte(text), "cut": sealed[:len(sealed)-1],
+		"changed": append(slices.Clone(sealed[:len(sealed)-1]), sealed[len(sealed)-1]^1),
+	} {
+		if opened, err := sealer.Unseal(damaged); opened != nil || !fail.Is(err, fail.Store) {
+			t.Errorf("Unseal of %s: %v, want a failure of the store and no text", name, err)
+		} else {
+			checkError(t, err)
+		}
+	}
+}
+
 func contractDelete(t *testing.T, s Store) {
 	big := sample(mollie, 1)
 	big.AccessToken = credential.Secret(strings.Repeat("big", 4000))
@@ -333,6 +424,7 @@ func contractCancelled(t *testing.T, s Store) {
 		"List":       errList,
 		"Put":        s.Put(ctx, sample(mollie, 2)),
 		"Put of new": s.Put(ctx, sample(shopB, 2)),
+		"Swap":       s.Swap(ctx, sample(mollie, 1), sample(mollie, 2)),
 		"Delete":     s.Delete(ctx, mollie),
 	} {
 		if !errors.Is(err, context.Canceled) || !fail.Is(err, fail.Interrupted) {

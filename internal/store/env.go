@@ -29,9 +29,15 @@ type Env struct {
 // Kind returns "env".
 func (e Env) Kind() string { return "env" }
 
+// Traits returns ReadOnly.
+func (e Env) Traits() Traits { return Traits{ReadOnly: true} }
+
 // Get makes a credential of the account's variables. An access token is used as it is, and so counts as
 // static; next comes a refresh token, and then a client that mints its own tokens.
-func (e Env) Get(_ context.Context, name account.Name) (*credential.Credential, error) {
+func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
+	if err := usable(ctx, name); err != nil {
+		return nil, err
+	}
 	c := &credential.Credential{
 		Account:      name,
 		ClientID:     name.Lookup(e.Getenv, account.ClientID),
@@ -78,12 +84,20 @@ func (e Env) Get(_ context.Context, name account.Name) (*credential.Credential, 
 // Put answers ErrReadOnly.
 func (e Env) Put(context.Context, *credential.Credential) error { return ErrReadOnly }
 
+// Swap answers ErrReadOnly.
+func (e Env) Swap(context.Context, *credential.Credential, *credential.Credential) error {
+	return ErrReadOnly
+}
+
 // Delete answers ErrReadOnly.
 func (e Env) Delete(context.Context, account.Name) error { return ErrReadOnly }
 
 // List returns the accounts that have a token, or a client of their own, in the environment. A variable
 // does not tell '-' from '_' and '.' in a name; '-' is taken.
 func (e Env) List(ctx context.Context) ([]account.Name, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
 	var names []account.Name
 	for _, provider := range e.Providers() {
 		candidates := []account.Name{{Provider: provider}}

@@ -49,6 +49,9 @@ type File struct {
 // Kind returns "file".
 func (f *File) Kind() string { return "file" }
 
+// Traits returns none.
+func (f *File) Traits() Traits { return Traits{} }
+
 // Get decrypts the account's file.
 func (f *File) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
 	if err := usable(ctx, name); err != nil {
@@ -63,6 +66,16 @@ func (f *File) Get(ctx context.Context, name account.Name) (*credential.Credenti
 
 // Put encrypts the credential into the account's file and reads it back.
 func (f *File) Put(ctx context.Context, c *credential.Credential) error {
+	return f.save(ctx, c, func(*credential.Credential) error { return nil })
+}
+
+// Swap is Put if the account's file holds old, or if there is none and old is nil.
+func (f *File) Swap(ctx context.Context, old, next *credential.Credential) error {
+	return f.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
+}
+
+// save writes c if check accepts what is there, nil for nothing.
+func (f *File) save(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
 	if err := usable(ctx, c.Account); err != nil {
 		return err
 	}
@@ -74,7 +87,11 @@ func (f *File) Put(ctx context.Context, c *credential.Credential) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.get(c.Account, path); err != nil && !errors.Is(err, ErrNotFound) {
+	held, err := f.get(c.Account, path)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err := check(held); err != nil {
 		return err
 	}
 	record, err := encrypt(c, keys)
@@ -160,34 +177,68 @@ func (f *File) get(name account.Name, path string) (*credential.Credential, erro
 	return decrypt(name, path, record, keys)
 }
 
-func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
-	text, err := credential.Encode(c)
+// Seal encrypts a text to the store's key.
+func (f *File) Seal(text []byte) ([]byte, error) {
+	keys, err := f.unlock()
 	if err != nil {
-		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+		return nil, err
 	}
-	var record bytes.Buffer
-	w, err := age.Encrypt(&record, keys.recipient)
+	return seal(text, keys)
+}
+
+// Unseal decrypts what Seal returned.
+func (f *File) Unseal(sealed []byte) ([]byte, error) {
+	keys, err := f.unlock()
+	if err != nil {
+		return nil, err
+	}
+	text, err := unseal(sealed, keys)
+	if err != nil {
+		return nil, fail.New(fail.Store, "not encrypted to the key of %s, or damaged", keys.setting)
+	}
+	return text, nil
+}
+
+func seal(text []byte, keys *fileKeys) ([]byte, error) {
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, keys.recipient)
 	if err == nil {
 		_, err = w.Write(text)
 		err = errors.Join(err, w.Close())
 	}
 	if err != nil {
-		return nil, fail.New(fail.Internal, "the credential of %s cannot be encrypted", c.Account)
+		return nil, fail.New(fail.Internal, "cannot encrypt to the key of %s", keys.setting)
 	}
-	if record.Len() > maxFile {
-		return nil, fail.New(fail.Store, "the credential of %s is too large to be stored: %d bytes, the bound is %d", c.Account, record.Len(), maxFile)
+	return sealed.Bytes(), nil
+}
+
+func unseal(sealed []byte, keys *fileKeys) ([]byte, error) {
+	r, err := age.Decrypt(bytes.NewReader(sealed), keys.identities...)
+	if err != nil {
+		return nil, err
 	}
-	return record.Bytes(), nil
+	return io.ReadAll(r)
+}
+
+func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
+	text, err := credential.Encode(c)
+	if err != nil {
+		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+	}
+	record, err := seal(text, keys)
+	if err != nil {
+		return nil, err
+	}
+	if len(record) > maxFile {
+		return nil, fail.New(fail.Store, "the credential of %s is too large to be stored: %d bytes, the bound is %d", c.Account, len(record), maxFile)
+	}
+	return record, nil
 }
 
 // decrypt reads a record. Nothing of what it reads gets into an error.
 func decrypt(name account.Name, path string, record []byte, keys *fileKeys) (*credential.Credential, error) {
 	path = redact.Printable(path)
-	r, err := age.Decrypt(bytes.NewReader(record), keys.identities...)
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(r)
-	}
+	text, err := unseal(record, keys)
 	var noMatch *age.NoIdentityMatchError
 	switch {
 	case errors.Is(err, errTooMuchWork):

@@ -126,6 +126,9 @@ func (p *patience) forPerson(notify func(string), text string, wait func() error
 // Kind returns "keychain".
 func (k *Keychain) Kind() string { return "keychain" }
 
+// Traits returns none.
+func (k *Keychain) Traits() Traits { return Traits{} }
+
 // Get returns the account's credential, or an error that wraps ErrNotFound.
 func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
 	if err := usable(ctx, name); err != nil {
@@ -143,6 +146,16 @@ func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Cred
 // Put saves the credential and returns when it was read back and found equal. An item that Get cannot
 // read is not overwritten.
 func (k *Keychain) Put(ctx context.Context, c *credential.Credential) error {
+	return k.save(ctx, c, func(*credential.Credential) error { return nil })
+}
+
+// Swap is Put if the keychain holds old, or nothing if old is nil.
+func (k *Keychain) Swap(ctx context.Context, old, next *credential.Credential) error {
+	return k.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
+}
+
+// save writes c if check accepts what is there, nil for nothing.
+func (k *Keychain) save(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
 	if err := usable(ctx, c.Account); err != nil {
 		return err
 	}
@@ -155,6 +168,13 @@ func (k *Keychain) Put(ctx context.Context, c *credential.Credential) error {
 	old, err := readRecord(ctx, it, c.Account)
 	if err != nil && !errors.Is(err, errNoItem) {
 		return failure(ctx, c.Account, err)
+	}
+	var held *credential.Credential
+	if old != nil {
+		held = old.credential
+	}
+	if err := check(held); err != nil {
+		return err
 	}
 	r, err := newRecord(c.Account, string(text), k.limit, old)
 	if err == nil {

@@ -43,22 +43,10 @@ const (
 	longestPause = 50 * time.Millisecond
 )
 
-// Acquire waits for the account's lock. The caller must call release, which never fails, may be called
-// more than once, and does not look at the context.
-func (l Locks) Acquire(ctx context.Context, name account.Name) (release func(), err error) {
-	lock, err := l.open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.poll(ctx, name, lock.TryLock); err != nil {
-		return nil, err
-	}
-	return releaser(lock), nil
-}
-
-// Try takes the account's lock if nobody has it, and reports whether it did. With Wait it makes a queue
-// in which a crowd goes on together: those who find the lock taken wait for the holder to finish, look
-// whether it has done their work too, and only try again if not.
+// Try takes the account's lock if no other process or goroutine holds it, and reports whether it did. The
+// caller must call release, which never fails, may be called more than once, and ignores the context.
+// Callers that find the lock taken Wait for its holder to finish, check whether it has done their work
+// too, and try again only if not: so a crowd that wants the same refresh waits for one.
 func (l Locks) Try(ctx context.Context, name account.Name) (release func(), ok bool, err error) {
 	lock, err := l.open(ctx, name)
 	if err != nil {

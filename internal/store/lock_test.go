@@ -32,7 +32,7 @@ func TestLockPeer(t *testing.T) {
 	case "":
 		return // no part is to be played
 	case "hold": // until it is killed or its standard input ends
-		release, err := locks.Acquire(t.Context(), mollie)
+		release, err := acquireLock(t.Context(), locks, mollie)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestLockPeer(t *testing.T) {
 		release()
 	case "count": // read, wait, write: loses steps unless it is alone
 		for range peerSteps {
-			release, err := locks.Acquire(t.Context(), mollie)
+			release, err := acquireLock(t.Context(), locks, mollie)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,20 @@ func acquire(t *testing.T, l Locks, name account.Name, within time.Duration) (fu
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	return l.Acquire(ctx, name)
+	return acquireLock(ctx, l, name)
+}
+
+// acquireLock takes the lock as a refresh does: try, wait for the holder, try again.
+func acquireLock(ctx context.Context, l Locks, name account.Name) (func(), error) {
+	for {
+		release, ok, err := l.Try(ctx, name)
+		if err != nil || ok {
+			return release, err
+		}
+		if err := l.Wait(ctx, name); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func TestLockExcludesProcesses(t *testing.T) {
@@ -168,13 +181,13 @@ func TestLockKilledHolder(t *testing.T) {
 
 func TestLockDeadline(t *testing.T) {
 	l := Locks{Store: "file", Dir: stateDir(t)}
-	release, err := l.Acquire(t.Context(), mollie)
+	release, err := acquireLock(t.Context(), l, mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	calls := map[string]func(context.Context) error{
-		"Acquire": func(ctx context.Context) error { _, err := l.Acquire(ctx, mollie); return err },
+		"Acquire": func(ctx context.Context) error { _, err := acquireLock(ctx, l, mollie); return err },
 		"Wait":    func(ctx context.Context) error { return l.Wait(ctx, mollie) },
 	}
 	for call, do := range calls {
@@ -223,7 +236,7 @@ func TestLockDeadline(t *testing.T) {
 func TestLockRelease(t *testing.T) {
 	l := Locks{Store: "file", Dir: stateDir(t)}
 	ctx, cancel := context.WithCancel(t.Context())
-	first, err := l.Acquire(ctx, mollie)
+	first, err := acquireLock(ctx, l, mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +306,7 @@ func TestLockNotice(t *testing.T) {
 		}
 		noticed.Add(1)
 	}}
-	release, err := l.Acquire(t.Context(), mollie)
+	release, err := acquireLock(t.Context(), l, mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +356,7 @@ func TestLockUnusable(t *testing.T) {
 			test.harm(t, l.Dir)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			_, errAcquire := l.Acquire(ctx, mollie)
+			_, errAcquire := acquireLock(ctx, l, mollie)
 			_, _, errTry := l.Try(ctx, mollie)
 			for call, err := range map[string]error{"Acquire": errAcquire, "Try": errTry, "Wait": l.Wait(ctx, mollie)} {
 				if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" || errors.Is(err, context.DeadlineExceeded) {
@@ -352,11 +365,11 @@ func TestLockUnusable(t *testing.T) {
 			}
 		})
 	}
-	_, err := Locks{Store: "file"}.Acquire(t.Context(), mollie)
+	_, err := acquireLock(t.Context(), Locks{Store: "file"}, mollie)
 	if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
 		t.Errorf("Acquire without a state folder = %v (hint %q)", err, fail.HintOf(err))
 	}
-	if _, err := (Locks{Store: "file", Dir: t.TempDir()}).Acquire(t.Context(), account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
+	if _, err := acquireLock(t.Context(), Locks{Store: "file", Dir: t.TempDir()}, account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
 		t.Errorf("Acquire of no account name = %v", err)
 	}
 }

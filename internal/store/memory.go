@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -20,6 +21,9 @@ type Memory struct {
 
 // Kind returns "memory".
 func (m *Memory) Kind() string { return "memory" }
+
+// Traits returns Volatile.
+func (m *Memory) Traits() Traits { return Traits{Volatile: true} }
 
 // Get returns the account's credential, or an error that wraps ErrNotFound.
 func (m *Memory) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
@@ -46,6 +50,16 @@ func (m *Memory) get(name account.Name) (*credential.Credential, error) {
 
 // Put keeps the credential.
 func (m *Memory) Put(ctx context.Context, c *credential.Credential) error {
+	return m.write(ctx, c, func(*credential.Credential) error { return nil })
+}
+
+// Swap keeps next in place of old.
+func (m *Memory) Swap(ctx context.Context, old, next *credential.Credential) error {
+	return m.write(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
+}
+
+// write keeps c if check accepts what is there, nil for nothing.
+func (m *Memory) write(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
 	if err := usable(ctx, c.Account); err != nil {
 		return err
 	}
@@ -55,10 +69,12 @@ func (m *Memory) Put(ctx context.Context, c *credential.Credential) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, there := m.records[c.Account]; there {
-		if _, err := m.get(c.Account); err != nil {
-			return err
-		}
+	held, err := m.get(c.Account)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err := check(held); err != nil {
+		return err
 	}
 	if m.records == nil {
 		m.records = make(map[account.Name][]byte)

@@ -1,5 +1,5 @@
-// Package store is where credentials are kept: the operating system's keychain, encrypted files, the
-// environment, or memory, behind one small interface. Locks between processes live here too.
+// Package store keeps credentials: in the operating system's keychain, in encrypted files, in the
+// environment or in memory, behind one small interface. The locks between processes are here too.
 package store
 
 import (
@@ -9,32 +9,75 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// Store keeps credentials, one self-contained record an account. Implementations are safe for use by
+// Store keeps credentials, one self-contained record per account. Implementations are safe for use by
 // several goroutines and processes at once; a reader sees an old or a new record, never a mixture.
-// Writers of the same account must hold its lock (see Locks): the last writer wins.
+// Writers of an account hold its lock (see Locks).
 //
-// Failures are of kind fail.Store, say which store it was, and hold no secret.
+// Failures are of kind fail.Store, name the store, and hold no secret.
 type Store interface {
 	// Kind returns the name that settings and `status` use: keychain, file, env or memory.
 	Kind() string
-	// Get returns the account's credential, or an error that wraps ErrNotFound where none is kept.
-	// A record that cannot be read, is damaged or was written by something else is a failure, not an
+	// Traits returns what a caller has to know about the store beyond its methods.
+	Traits() Traits
+	// Get returns the account's credential, or an error that wraps ErrNotFound if there is none.
+	// A record that cannot be read, is damaged or was written by another program is a failure, not an
 	// absence.
 	Get(ctx context.Context, name account.Name) (*credential.Credential, error)
 	// Put saves the credential, replacing any other of the account, and returns only after it was read
-	// back and found equal. After a failure the old record or the new one is there, whole. A store that
-	// keeps nothing answers errors.ErrUnsupported. A record that Get cannot read is not overwritten.
+	// back and found equal. After a failure the old record or the new one is there, whole. A read-only
+	// store returns ErrReadOnly. A record that Get cannot read is not overwritten.
 	Put(ctx context.Context, c *credential.Credential) error
-	// Delete forgets the account. Deleting what is not there is no failure.
+	// Swap is Put for a caller that knows what it replaces: old, or nothing if old is nil. If the store
+	// holds anything else, it changes nothing and returns an error that wraps ErrChanged. A store that is
+	// not shared compares and writes in two steps, so the caller holds the account's lock.
+	Swap(ctx context.Context, old, next *credential.Credential) error
+	// Delete removes the account. If there is none, that is no failure.
 	Delete(ctx context.Context, name account.Name) error
-	// List returns the names of the accounts, sorted. It opens no secret.
+	// List returns the names of the accounts, sorted. It decrypts nothing.
 	List(ctx context.Context) ([]account.Name, error)
 }
 
-// ErrNotFound says that nothing is kept for an account.
-var ErrNotFound = fs.ErrNotExist
+// Traits are the properties of a store that its callers must respect.
+type Traits struct {
+	// ReadOnly: Put, Swap and Delete return ErrReadOnly. Nothing is locked, and no state folder is needed.
+	ReadOnly bool
+	// Shared: processes on other machines use the same records, so a lock on this machine excludes only
+	// some of the writers. Swap compares and writes in one step.
+	Shared bool
+	// Volatile: the records end with this process and no other process sees them, so nothing is locked
+	// and no rescue file could help.
+	Volatile bool
+}
 
-// ErrReadOnly says that a store keeps nothing.
-var ErrReadOnly = errors.ErrUnsupported
+// Sealer is implemented by a store with an encryption key of its own, for files that must be written
+// beside it.
+type Sealer interface {
+	// Seal returns the text encrypted to the store's key. It does not contact the store.
+	Seal(text []byte) ([]byte, error)
+	// Unseal returns the text that Seal encrypted. The error quotes nothing of it.
+	Unseal(sealed []byte) ([]byte, error)
+}
+
+var (
+	// ErrNotFound says that the store has no credential of an account.
+	ErrNotFound = fs.ErrNotExist
+	// ErrReadOnly says that a store cannot be written.
+	ErrReadOnly = errors.ErrUnsupported
+	// ErrChanged says that the store does not hold what a Swap was to replace.
+	ErrChanged = errors.New("the stored credential has changed")
+)
+
+// checkOld returns the failure of a Swap if held, nil for nothing, is not what was to be replaced.
+func checkOld(name account.Name, old, held *credential.Credential) error {
+	if old == nil && held == nil || old != nil && held != nil && old.Equal(held) {
+		return nil
+	}
+	return &fail.Error{
+		Kind: fail.Store,
+		Text: "another process changed the credential of " + name.String() + " at the same time",
+		Err:  ErrChanged,
+	}
+}
