@@ -9,7 +9,11 @@ import (
 // hints render what the user can do about a failure (fail.Action). The verbs take the subjects of the
 // action in their order.
 var hints = [fail.Actions]string{
-	fail.DoLogIn: "tokencli login %s",
+	fail.DoLogIn:           "tokencli login %s",
+	fail.DoNameAccount:     "an account is PROVIDER or PROVIDER/NAME, such as mollie or mollie/shop-b: lower-case letters, digits, '.', '_' and '-', at most 64 characters each",
+	fail.DoSetVariable:     "set %s",
+	fail.DoCopyAgain:       "copy the value of %s again, without anything before or after it",
+	fail.DoRemoveCharacter: "remove that character from %s",
 }
 
 // hintOf returns the hint of the outermost failure in the chain of err that has one, or "".

@@ -3,6 +3,8 @@
 package account
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -21,7 +23,7 @@ func Parse(s string) (Name, error) {
 	provider, label, named := strings.Cut(s, "/")
 	if !ValidPart(provider) || (named && !ValidPart(label)) {
 		return Name{}, fail.New(fail.Usage, "%q is not an account name", redact.Scrub(s, 80)).
-			WithHint("an account is PROVIDER or PROVIDER/NAME, each of a-z, 0-9, '.', '_' and '-', starting with a letter or digit, at most 64 characters and not ending in a dot")
+			Advise(fail.DoNameAccount)
 	}
 	return Name{Provider: provider, Label: label}, nil
 }
@@ -90,8 +92,20 @@ func (n Name) stem(separator string) string {
 	if n.Label != "" {
 		stem += separator + n.Label
 	}
-	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(stem))
+	return upper(stem)
 }
+
+func upper(s string) string {
+	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(s))
+}
+
+// Compare orders names by provider, then by label, so that the default account of a provider comes first.
+func Compare(a, b Name) int {
+	return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Label, b.Label))
+}
+
+// Sort sorts names in the order of Compare.
+func Sort(names []Name) { slices.SortFunc(names, Compare) }
 
 // Collides reports whether two different accounts would share an environment variable, as moloni/on and
 // moloni-on do.

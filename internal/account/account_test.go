@@ -80,8 +80,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %v, %v", text, got, err)
 			continue
 		}
-		if fail.HintOf(err) == "" {
-			t.Errorf("Parse(%q) has no hint", text)
+		if fail.Advice(err) == nil {
+			t.Errorf("Parse(%q) gives no advice", text)
 		}
 		if strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("Parse(%q) passes control characters on: %q", text, err)

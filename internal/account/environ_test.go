@@ -85,6 +85,14 @@ func TestIsSecretVar(t *testing.T) {
 		"TOKENCLI_MOLONI_REFRESH_TOKEN":       true,
 		"TOKENCLI_FILE_KEY":                   true,
 		"TOKENCLI_FILE_PASSPHRASE":            true,
+		"TOKENCLI_ACME_CLIENT_KEY":            true,
+		"TOKENCLI_ACME__SHOP_ASSERTION":       true,
+		"TOKENCLI_VAULT_SECRET_ID":            true,
+		"TOKENCLI_VAULT_JWT":                  true,
+		"TOKENCLI_VAULT_JWT_AUDIENCE":         false,
+		"TOKENCLI_VAULT_ROLE_ID":              false,
+		"TOKENCLI_ACME_INPUT_SHOP":            false,
+		"TOKENCLI_MOLLIE_ACCOUNT":             false,
 		"tokencli_mollie_client_secret":       true, // Windows
 		"Tokencli_File_Key":                   true,
 		"TOKENCLI_MOLLIE_CLIENT_ID":           false,
@@ -147,5 +155,56 @@ func TestThePathOfAKeyFileIsNoSecretValue(t *testing.T) {
 		if got := len(account.SecretValues([]string{"TOKENCLI_FILE_KEY=" + value})) == 1; got != secret {
 			t.Errorf("%q: %t", value, got)
 		}
+	}
+}
+
+func TestParseVar(t *testing.T) {
+	providers := []string{"mollie", "moloni", "moloni-on", "a", "a-input"}
+	for variable, want := range map[string]string{
+		"TOKENCLI_MOLLIE_CLIENT_ID":             "mollie CLIENT_ID",
+		"TOKENCLI_MOLLIE_ACCOUNT":               "mollie ACCOUNT",
+		"TOKENCLI_MOLLIE_BASE_URL":              "mollie BASE_URL",
+		"TOKENCLI_MOLLIE_INPUT_SHOP":            "mollie INPUT_SHOP",
+		"TOKENCLI_MOLLIE__SHOP_B_CLIENT_SECRET": "mollie/shop-b CLIENT_SECRET",
+		"TOKENCLI_MOLLIE__SHOP_B_INPUT_REGION":  "mollie/shop-b INPUT_REGION",
+		"TOKENCLI_MOLLIE__INPUT_CLIENT_ID":      "mollie/input CLIENT_ID",
+		"TOKENCLI_MOLONI_ON_CLIENT_ID":          "moloni-on CLIENT_ID",
+		"TOKENCLI_MOLONI_ON_ASSERTION":          "moloni-on ASSERTION",
+		"TOKENCLI_A_INPUT_CLIENT_ID":            "a-input CLIENT_ID", // also input CLIENT_ID of a
+		"TOKENCLI_MOLLIE__SHOP_BASE_URL":        "",
+		"TOKENCLI_MOLLIE__SHOP_ACCOUNT":         "",
+		"TOKENCLI_MOLLIE_INPUT_":                "",
+		"TOKENCLI_MOLLIE__CLIENT_ID":            "",
+		"TOKENCLI_MOLLIE_CLIENT":                "",
+		"TOKENCLI_MOLLIE__INPUT_SHOP":           "",
+		"TOKENCLI_OTHER_CLIENT_ID":              "",
+		"TOKENCLI_STORE":                        "",
+	} {
+		name, setting, ok := account.ParseVar(variable, providers)
+		got := name.String() + " " + setting
+		if !ok {
+			got = ""
+		}
+		if got != want {
+			t.Errorf("%s belongs to %q, want %q", variable, got, want)
+		}
+		if ok && name.Var(setting) != variable {
+			t.Errorf("%s: its account has %s", variable, name.Var(setting))
+		}
+	}
+}
+
+func TestSettingsAreCleaned(t *testing.T) {
+	env := map[string]string{"TOKENCLI_MONTA_CLIENT_SECRET": "s\r", "TOKENCLI_MONTA__SHOP_CLIENT_ID": "a\x00b"}
+	getenv := func(name string) string { return env[name] }
+	shop := account.Name{Provider: "monta", Label: "shop"}
+	if got, err := shop.LoginSetting(getenv, account.ClientSecret); err != nil || got != "s" {
+		t.Errorf("the provider's client secret: %q, %v", got, err)
+	}
+	if got, err := shop.Setting(getenv, account.ClientSecret); err != nil || got != "" {
+		t.Errorf("the account's own client secret: %q, %v", got, err)
+	}
+	if got, err := shop.LoginSetting(getenv, account.ClientID); err == nil {
+		t.Errorf("a client id with NUL: %q", got)
 	}
 }

@@ -10,6 +10,15 @@ const (
 	// DoLogIn: log in to the account [account].
 	DoLogIn Action = iota + 1
 
+	// DoNameAccount: write the account's name as PROVIDER or PROVIDER/NAME.
+	DoNameAccount
+	// DoSetVariable: set [variables, joined by "and" and "or"].
+	DoSetVariable
+	// DoCopyAgain: copy the value of the setting [variable or flag] again, whole and without anything else.
+	DoCopyAgain
+	// DoRemoveCharacter: remove the character from the setting [variable, flag or place in a file].
+	DoRemoveCharacter
+
 	// Actions counts the actions and is none itself.
 	Actions
 )

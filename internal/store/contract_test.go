@@ -215,7 +215,7 @@ func contractNames(t *testing.T, s Store) {
 		mustGet(t, s, sample(name, i))
 	}
 	want := slices.Clone(names)
-	sortNames(want)
+	account.Sort(want)
 	mustList(t, s, want...)
 
 	for _, name := range []account.Name{{}, {Provider: "../up"}, {Provider: "a/b"}, {Provider: "mollie", Label: "../../x"}, {Provider: "A"}} {

@@ -102,6 +102,6 @@ func (m *Memory) List(ctx context.Context) ([]account.Name, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	names := slices.Collect(maps.Keys(m.records))
-	sortNames(names)
+	account.Sort(names)
 	return names, nil
 }

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -84,15 +82,8 @@ func listFolder(dir, name, suffix string) ([]account.Name, error) {
 			}
 		}
 	}
-	sortNames(names)
+	account.Sort(names)
 	return names, nil
-}
-
-// sortNames sorts by provider, then by name, so that a provider's default account comes first.
-func sortNames(names []account.Name) {
-	slices.SortFunc(names, func(a, b account.Name) int {
-		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Label, b.Label))
-	})
 }
 
 // absent is the error for an account that a store keeps nothing of.
