@@ -1,5 +1,5 @@
-# What CI runs and what a person runs are the same targets; .ci/run runs them all.
-# Needs Go and make. The linter and goreleaser are built on first use (.ci/tools), in the pinned version.
+# CI runs these targets too; .ci/run runs all of them. They need Go and make. The linter and goreleaser are built on
+# first use, in the pinned version (.ci/tools).
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BINARY  := tokencli$(shell go env GOEXE)
@@ -108,9 +108,16 @@ completions: build ## write the shell completions from the built binary
 	./$(BINARY) completion fish >'$(COMPLETIONS)/tokencli.fish'
 	./$(BINARY) completion powershell >'$(COMPLETIONS)/tokencli.ps1'
 
+export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+export COMMIT_DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+
 .PHONY: snapshot
-snapshot: ## build every release binary into dist/, without a tag
-	"$$(.ci/tools goreleaser)" build --snapshot --clean
+snapshot: ## build every archive and package into dist/, without a tag
+	"$$(.ci/tools goreleaser)" release --snapshot --clean --skip=sbom,sign
+
+.PHONY: release
+release: ## build, sign and publish the tagged version (run by the release workflow)
+	"$$(.ci/tools goreleaser)" release --clean --release-notes packaging/notes.md
 
 .PHONY: help
 help: ## list the targets
