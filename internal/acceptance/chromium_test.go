@@ -67,13 +67,13 @@ func TestChromium(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c.t = t
 			if test.fault != nil {
-				if err := s.server.Inject(*test.fault); err != nil {
+				if err := s.Inject(*test.fault); err != nil {
 					t.Fatal(err)
 				}
 			}
 			redirect := test.redirect + ":" + freePort(t) + "/callback"
 			l := s.startLogin(t, test.account, redirect)
-			c.allowed = []string{s.url, strings.TrimSuffix(redirect, "/callback")}
+			c.allowed = []string{s.URL, strings.TrimSuffix(redirect, "/callback")}
 
 			c.open(l.address)
 			c.read("consent-"+test.name, http.StatusOK, "Allow access?", redirect)
@@ -87,7 +87,7 @@ func TestChromium(t *testing.T) {
 		c.t = t
 		redirect := "http://127.0.0.1:" + freePort(t) + "/callback"
 		l := s.startLogin(t, "moloni-on", redirect)
-		c.allowed = []string{s.url, strings.TrimSuffix(redirect, "/callback")}
+		c.allowed = []string{s.URL, strings.TrimSuffix(redirect, "/callback")}
 
 		c.open(redirect)
 		c.read("empty", http.StatusBadRequest, "Nothing has arrived yet", "The terminal is still waiting")
@@ -103,10 +103,10 @@ func TestChromium(t *testing.T) {
 	t.Run("code-shown", func(t *testing.T) {
 		c.t = t
 		l := s.startLogin(t, "moneybird/typed", "urn:ietf:wg:oauth:2.0:oob")
-		c.allowed = []string{s.url}
+		c.allowed = []string{s.URL}
 		c.open(l.address)
 		c.press("allow")
-		c.awaitPage(s.url + "/moneybird/_consent")
+		c.awaitPage(s.URL + "/moneybird/_consent")
 		c.read("code-shown", http.StatusOK, "Your code")
 		var code string
 		c.run(`return document.getElementById("code").textContent`, &code)
@@ -160,7 +160,7 @@ type webLogin struct {
 func (s *stage) startLogin(t *testing.T, name, redirect string) *webLogin {
 	t.Helper()
 	provider, _, _ := strings.Cut(name, "/")
-	id, secret := s.client(provider)
+	id, secret := s.Client(provider)
 	l := &webLogin{
 		cmd: exec.CommandContext(t.Context(), "tokencli", "login", name, "--no-browser", "--timeout", "60s",
 			"--client-id", id, "--redirect-uri", redirect),

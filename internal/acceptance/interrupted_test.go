@@ -30,16 +30,12 @@ func TestInterruptedRenewals(t *testing.T) {
 			t.Parallel()
 			const name, provider = "moloni-on/interrupted", "moloni-on"
 			s := newStage(t)
-			for _, v := range s.server.Variables(s.url) {
-				s.variable[v.Name] = v.Value
+			if err := s.Variables(s.variable); err != nil {
+				t.Fatal(err)
 			}
-			s.variable["TOKENCLI_MOLONI_ON_REDIRECT_URI"] = "http://127.0.0.1:" + freePort(t) + "/callback"
 			s.variable["BROWSER"] = "fakebrowser"
-			if s.variable["TOKENCLI_STORE"] = store; store == "keychain" {
-				delete(s.variable, "TOKENCLI_FILE_KEY")
-				for _, name := range []string{"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"} {
-					s.variable[name] = os.Getenv(name)
-				}
+			if store == "keychain" {
+				s.variable.UseKeychain()
 			}
 			run := func(hit syscall.Signal, at time.Duration, args ...string) (state *os.ProcessState, said string) {
 				t.Helper()
@@ -63,7 +59,7 @@ func TestInterruptedRenewals(t *testing.T) {
 				t.Fatal(said)
 			}
 			// What is on its way for a while can be hit there.
-			if err := s.server.Inject(sandbox.Fault{Provider: provider, On: "refresh", Kind: "delay_reply", Milliseconds: 20, Times: -1}); err != nil {
+			if err := s.Inject(sandbox.Fault{Provider: provider, On: "refresh", Kind: "delay_reply", Milliseconds: 20, Times: -1}); err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()
@@ -82,9 +78,9 @@ func TestInterruptedRenewals(t *testing.T) {
 				if i%2 == 0 {
 					args = []string{"token", name, "--min-ttl", "9000h"}
 				}
-				before := s.server.Stats()[provider].Refreshes
+				before := s.Stats()[provider].Refreshes
 				state, said := run([]syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}[i/2%3], rand.N(long), args...)
-				spent := s.server.Stats()[provider].Refreshes > before
+				spent := s.Stats()[provider].Refreshes > before
 				killed := state.Sys().(syscall.WaitStatus).Signaled()
 				switch {
 				case strings.Contains(said, "cut off"):
@@ -105,7 +101,7 @@ func TestInterruptedRenewals(t *testing.T) {
 			if state, said := run(0, 0, "refresh", name); state.ExitCode() != 0 || strings.Contains(said, "cut off") {
 				t.Errorf("the login is not what it was: %v %s", state, said)
 			}
-			if n := s.server.Stats()[provider].ReusedRefreshTokens; n > 0 {
+			if n := s.Stats()[provider].ReusedRefreshTokens; n > 0 {
 				t.Errorf("a spent refresh token was sent %d times", n)
 			}
 		})

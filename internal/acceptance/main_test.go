@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tokencli/tokencli/cmd"
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 )
 
 var update = flag.Bool("update", false, "write the generated files that tests compare with")
@@ -45,37 +46,15 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// setup gives a script a home of its own, the encrypted file store with a key, and a browser that says
-// yes. Nothing of the caller's environment that could matter is passed on.
+// setup gives a script a home of its own, the encrypted file store with a key, and a browser that consents.
+// Nothing else of the caller's environment is passed on.
 func setup(env *testscript.Env) error {
-	home := filepath.Join(env.WorkDir, "home")
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	vars, err := harness.NewEnvironment(filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "key.txt"))
+	if err != nil {
 		return err
 	}
-	key := filepath.Join(env.WorkDir, "key.txt")
-	if err := os.WriteFile(key, []byte(scriptKey), 0o600); err != nil {
-		return err
-	}
-	vars := map[string]string{
-		"HOME":              home,
-		"USERPROFILE":       home,
-		"AppData":           filepath.Join(home, "config"),
-		"LocalAppData":      filepath.Join(home, "state"),
-		"TOKENCLI_STORE":    "file",
-		"TOKENCLI_FILE_KEY": key,
-		"BROWSER":           "fakebrowser",
-		"NO_COLOR":          "1",
-		// What was meant for a sandbox and is not sent to one must not reach a real provider. No proxy is
-		// asked for an address of this machine.
-		"HTTPS_PROXY": "http://127.0.0.1:9",
-		"TERM":        "dumb",
-		"TZ":          "UTC",
-	}
-	for _, name := range []string{"GOCOVERDIR", "GORACE", "SystemRoot"} {
-		if value := os.Getenv(name); value != "" {
-			vars[name] = value
-		}
-	}
+	delete(vars, "PATH") // testscript has set it
+	vars["BROWSER"] = "fakebrowser"
 	if keychainWanted() {
 		// The session that .ci/with-keyring made; scripts that use it set TOKENCLI_STORE themselves.
 		for _, name := range []string{"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"} {
@@ -88,9 +67,6 @@ func setup(env *testscript.Env) error {
 	env.Values[scriptKeyType{}] = &script{}
 	return nil
 }
-
-// scriptKey is an age identity that opens nothing but the stores of these scripts.
-const scriptKey = "AGE-SECRET-KEY-19T88G3THP6AP757MJXXJEQC8U7UWT28XWWLN5RMLW9VEH6F07SPQTL9G2C\n"
 
 // condition knows [keychain]: a real Secret Service is there to be used; [root]: file permissions bind
 // nobody; [usersystemd]: a systemd for one user can be run in a mount namespace; [ipv6]: this

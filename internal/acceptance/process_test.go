@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,12 +30,9 @@ func cmdArrives(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile(args[0])
 	ts.Check(err)
-	s := of(ts)
-	for give := time.Now().Add(20 * time.Second); time.Now().Before(give); time.Sleep(5 * time.Millisecond) {
-		s.mu.Lock()
-		events := strings.Join(s.events, "\n")
-		s.mu.Unlock()
-		if pattern.MatchString(events) {
+	s := of(ts).need(ts)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if slices.ContainsFunc(s.Requests(), pattern.MatchString) {
 			return
 		}
 	}
@@ -42,29 +40,9 @@ func cmdArrives(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // down: the sandbox cannot be reached any more. up: it can again, at the same address.
-func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
-	s := of(ts)
-	if s.listener == nil {
-		ts.Fatalf("no sandbox was started")
-	}
-	ts.Check(s.listener.Close())
-}
+func cmdDown(ts *testscript.TestScript, neg bool, args []string) { ts.Check(of(ts).need(ts).Stop()) }
 
-func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
-	s := of(ts)
-	address := strings.TrimPrefix(s.url, "http://")
-	// Another script may have been given the port for a moment.
-	for give := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		listener, err := s.need(ts).Listen(context.Background(), address)
-		if err == nil {
-			s.listener = listener
-			return
-		}
-		if time.Now().After(give) {
-			ts.Check(err)
-		}
-	}
-}
+func cmdUp(ts *testscript.TestScript, neg bool, args []string) { ts.Check(of(ts).need(ts).Resume()) }
 
 // deep VARIABLE LENGTH: sets VARIABLE to a path of that length, of which all but the last part is made.
 func cmdDeep(ts *testscript.TestScript, neg bool, args []string) {

@@ -15,22 +15,22 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
@@ -109,21 +109,13 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 type scriptKeyType struct{}
 
 // script is what a script has beside its environment.
-type script struct {
-	server   *sandbox.Server
-	listener *sandbox.Listener
-	url      string
-
-	mu     sync.Mutex
-	events []string
-}
+type script struct{ sandbox *harness.Sandbox }
 
 func of(ts *testscript.TestScript) *script { return ts.Value(scriptKeyType{}).(*script) }
 
 func errUnknownCondition(name string) error { return fmt.Errorf("unknown condition %q", name) }
 
 func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
-	s := of(ts)
 	config := sandbox.Config{
 		Consent:      sandbox.ConsentAllow,
 		RedirectURIs: map[string][]string{},
@@ -132,15 +124,6 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 		GrantScopes:  map[string][]string{},
 		OmitState:    map[string]bool{},
 		Rotate:       map[string]bool{},
-		Event: func(e sandbox.Event) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			text := fmt.Sprintf("%s %s %s %s", e.Provider, e.Operation, e.Method, e.Path)
-			for _, p := range e.Parameters {
-				text += fmt.Sprintf(" %s:%s=%s", p.In, p.Name, p.Value)
-			}
-			s.events = append(s.events, fmt.Sprintf("%s -> %d %s", text, e.Status, e.Reason))
-		},
 	}
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
@@ -181,24 +164,14 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("sandbox has no setting %q", name)
 		}
 	}
-	server, err := sandbox.New(config)
+	served, err := harness.Start(config)
 	ts.Check(err)
-	listener, err := server.Listen(context.Background(), "127.0.0.1:0")
-	ts.Check(err)
-	ts.Defer(func() { _ = s.listener.Close() })
-	s.server, s.listener, s.url = server, listener, listener.URL
-	ts.Setenv("SANDBOX", listener.URL)
-	ts.Setenv("SANDBOX_PORT", listener.URL[strings.LastIndex(listener.URL, ":")+1:])
-	for _, v := range server.Variables(listener.URL) {
-		ts.Setenv(v.Name, v.Value)
-	}
-	// Scripts run side by side, so nobody may have the usual callback port to himself.
-	for provider, scheme := range map[string]string{"moloni-on": "http://127.0.0.1", "moneybird": "http://127.0.0.1", "mollie": "https://localhost"} {
-		uri := scheme + ":" + freePort(ts) + "/callback"
-		if registered := config.RedirectURIs[provider]; len(registered) > 0 {
-			uri = registered[0]
-		}
-		ts.Setenv(account.Name{Provider: provider}.Var(account.RedirectURI), uri)
+	ts.Defer(func() { _ = served.Stop() })
+	of(ts).sandbox = served
+	vars := harness.Environment{"SANDBOX": served.URL, "SANDBOX_PORT": served.URL[strings.LastIndex(served.URL, ":")+1:]}
+	ts.Check(served.Variables(vars))
+	for name, value := range vars {
+		ts.Setenv(name, value)
 	}
 }
 
@@ -208,11 +181,11 @@ func mustDuration(ts *testscript.TestScript, text string) time.Duration {
 	return d
 }
 
-func (s *script) need(ts *testscript.TestScript) *sandbox.Server {
-	if s.server == nil {
+func (s *script) need(ts *testscript.TestScript) *harness.Sandbox {
+	if s.sandbox == nil {
 		ts.Fatalf("no sandbox was started")
 	}
-	return s.server
+	return s.sandbox
 }
 
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
@@ -268,19 +241,13 @@ func cmdEvents(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile(args[0])
 	ts.Check(err)
-	s := of(ts)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, event := range s.events {
-		if pattern.MatchString(event) {
-			if neg {
-				ts.Fatalf("matches: %s", event)
-			}
-			return
-		}
+	requests := of(ts).need(ts).Requests()
+	found := slices.ContainsFunc(requests, pattern.MatchString)
+	if found && neg {
+		ts.Fatalf("a request matches %s", args[0])
 	}
-	if !neg {
-		ts.Fatalf("no request matches %s; there were:\n%s", args[0], strings.Join(s.events, "\n"))
+	if !found && !neg {
+		ts.Fatalf("no request matches %s; there were:\n%s", args[0], strings.Join(requests, "\n"))
 	}
 }
 
@@ -414,7 +381,7 @@ func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	name, err := account.Parse(args[0])
 	ts.Check(err)
-	identity, err := age.ParseX25519Identity(strings.TrimSpace(scriptKey))
+	identity, err := age.ParseX25519Identity(harness.Key)
 	ts.Check(err)
 	found := false
 	ts.Check(filepath.WalkDir(ts.MkAbs("."), func(path string, d fs.DirEntry, err error) error {
@@ -478,40 +445,19 @@ func awaitFile(path string) error {
 }
 
 func cmdForget(ts *testscript.TestScript, neg bool, args []string) {
-	s := of(ts)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = nil
+	of(ts).need(ts).Forget()
 }
-
-// nextPort starts somewhere else in every process, because several may test at once.
-var nextPort atomic.Int64
-
-const (
-	// The ports lie below those that systems give to outgoing connections: one of these could be taken
-	// by any connection before the program under test gets to listen on it.
-	firstPort, ports = 20000, 12000
-)
 
 // freePort returns a port that is free and that no other test was given.
 func freePort(t interface {
 	Fatalf(format string, args ...any)
 },
 ) string {
-	nextPort.CompareAndSwap(0, 1+rand.Int64N(ports))
-	for range ports {
-		port := strconv.FormatInt(firstPort+nextPort.Add(1)%ports, 10)
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatalf("%v", err)
-		}
-		return port
+	port, err := harness.FreePort()
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
-	t.Fatalf("no port is free")
-	return ""
+	return port
 }
 
 func cmdPort(ts *testscript.TestScript, neg bool, args []string) {

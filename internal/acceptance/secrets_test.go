@@ -19,6 +19,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
@@ -30,7 +31,7 @@ var planted = map[string]string{
 	"TOKENCLI_MOLLIE__SHOP_ACCESS_TOKEN":      "pl4nted-access-token-of-the-environment",
 	"TOKENCLI_MOLLIE__SHOP_REFRESH_TOKEN":     "pl4nted-refresh-token-of-the-environment",
 	"TOKENCLI_FILE_PASSPHRASE":                "pl4nted correct horse battery staple",
-	"TOKENCLI_FILE_KEY":                       strings.TrimSpace(scriptKey),
+	"TOKENCLI_FILE_KEY":                       harness.Key,
 	"TOKENCLI_MOLONI_ON_CLIENT_SECRET":        plantedClientSecret("moloni-on"),
 	"TOKENCLI_MOLONI_CLIENT_SECRET":           plantedClientSecret("moloni"),
 	"TOKENCLI_MOLLIE_CLIENT_SECRET":           plantedClientSecret("mollie"),

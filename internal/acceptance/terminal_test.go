@@ -49,7 +49,7 @@ func TestTerminal(t *testing.T) {
 				// The usual port may be in use by somebody else on this machine.
 				s.variable["TOKENCLI_"+strings.ToUpper(test.provider)+"_REDIRECT_URI"] = strings.ReplaceAll(test.redirect, "PORT", port)
 			}
-			id, secret := s.client(test.provider)
+			id, secret := s.Client(test.provider)
 			screen := startTerminal(t, s)
 			screen.enter(test.command)
 			said := screen.await("Client id: ")
@@ -85,7 +85,7 @@ func TestTerminal(t *testing.T) {
 			screen.echoes(0)
 			screen.enter("tokencli whoami " + test.provider + " >whoami.txt; echo it is $?")
 			screen.await("it is 0")
-			compareTranscript(t, test.command, normal(said, s.url, id))
+			compareTranscript(t, test.command, normal(said, s.URL, id))
 		})
 	}
 }

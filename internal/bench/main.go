@@ -8,7 +8,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -23,6 +22,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 func main() {
@@ -85,8 +87,7 @@ type bench struct {
 	ctx     context.Context // one run, one context
 	home    string
 	env     []string // with the sandbox, on the keychain
-	sandbox *exec.Cmd
-	url     string
+	sandbox *harness.Sandbox
 	hello   float64 // how long that takes, in milliseconds
 	columns int     // of the table of growth
 	gnupg   string  // the folder of a gpg-agent, if there is one
@@ -96,8 +97,7 @@ type bench struct {
 
 func (b *bench) close() {
 	if b.sandbox != nil {
-		_ = b.sandbox.Process.Signal(syscall.SIGTERM)
-		_ = b.sandbox.Wait()
+		_ = b.sandbox.Stop()
 	}
 	if b.gnupg != "" {
 		_ = exec.CommandContext(context.WithoutCancel(b.ctx), "gpgconf", "--homedir", b.gnupg, "--kill", "gpg-agent").Run()
@@ -114,37 +114,19 @@ func (b *bench) prepare() (err error) {
 	if b.home, err = os.MkdirTemp("", "tokencli-bench-"); err != nil {
 		return err
 	}
-	b.sandbox = exec.CommandContext(b.ctx, b.tool("tokencli"), "sandbox", "--consent", "allow")
-	b.sandbox.Cancel = func() error { return b.sandbox.Process.Signal(syscall.SIGTERM) }
-	stdout, err := b.sandbox.StdoutPipe()
+	if b.sandbox, err = harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow}); err != nil {
+		return err
+	}
+	vars, err := harness.NewEnvironment(filepath.Join(b.home, "user"), filepath.Join(b.home, "key.txt"))
 	if err != nil {
 		return err
 	}
-	if err := b.sandbox.Start(); err != nil {
+	vars.UseKeychain()
+	if err := b.sandbox.Variables(vars); err != nil {
 		return err
 	}
-	b.env = without(os.Environ(), "TOKENCLI_")
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		entry, ok := strings.CutPrefix(lines.Text(), "export ")
-		if !ok {
-			continue
-		}
-		name, value, _ := strings.Cut(entry, "=")
-		value = strings.Trim(value, "'")
-		if name == "TOKENCLI_MONTA_BASE_URL" {
-			b.url = strings.TrimSuffix(value, "/monta")
-		}
-		if name == "TOKENCLI_CONFIG_DIR" {
-			break // the last of them
-		}
-		// The sandbox's own store is of no use here.
-		if name != "TOKENCLI_STORE" && name != "TOKENCLI_FILE_KEY" && name != "TOKENCLI_STATE_DIR" {
-			b.env = append(b.env, name+"="+value)
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	b.env = append(b.env, "TOKENCLI_STATE_DIR="+filepath.Join(b.home, "state"), "TOKENCLI_CONFIG_DIR="+filepath.Join(b.home, "config"))
+	vars["HOME"] = os.Getenv("HOME") // .ci/with-keyring made it, and the other programs use it
+	b.env = vars.List()
 	return b.quiet(b.env, "login", "monta")
 }
 
@@ -179,11 +161,7 @@ func (b *bench) token(name string, env []string, account string) (*command, erro
 
 // withFile is the environment with the file store, and a login there.
 func (b *bench) withFile() ([]string, error) {
-	key := filepath.Join(b.home, "key.txt")
-	env := append(slices.Clone(b.env), "TOKENCLI_STORE=file", "TOKENCLI_FILE_KEY="+key)
-	if err := b.quiet(b.env, "store", "init", "file", "--key", key); err != nil {
-		return nil, err
-	}
+	env := append(slices.Clone(b.env), "TOKENCLI_STORE=file", "TOKENCLI_FILE_KEY="+filepath.Join(b.home, "key.txt"))
 	return env, b.quiet(env, "login", "monta")
 }
 
@@ -335,38 +313,31 @@ func (b *bench) herds() error {
 }
 
 func (b *bench) loginForHerd() error {
-	env := append(slices.Clone(b.env), "TOKENCLI_MOLONI_ON_REDIRECT_URI=http://127.0.0.1:0/callback", "BROWSER=curl -sL")
+	env := append(slices.Clone(b.env), "BROWSER=curl -sL")
 	return b.quiet(env, "login", "moloni-on")
 }
 
 // expiredHerd measures one renewal, and then a herd that finds a rotating login expired.
 func (b *bench) expiredHerd(n int) (renewal, total float64, err error) {
-	if err := b.control("lifetimes", `{"provider":"moloni-on","access":"1s"}`); err != nil {
+	if err := b.sandbox.SetLifetimes(sandbox.Lifetimes{Provider: "moloni-on", Access: "1s"}); err != nil {
 		return 0, 0, err
 	}
 	single := &command{name: "renewal", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "7d"}, env: b.env}
 	if renewal, _, err = single.once(b.ctx); err != nil {
 		return 0, 0, err
 	}
-	if err := b.control("lifetimes", `{"provider":"moloni-on","access":"documented"}`); err != nil {
+	if err := b.sandbox.SetLifetimes(sandbox.Lifetimes{Provider: "moloni-on", Access: "documented"}); err != nil {
 		return 0, 0, err
 	}
 	time.Sleep(1100 * time.Millisecond)
-	before, err := b.refreshes()
-	if err != nil {
-		return 0, 0, err
-	}
+	before := b.sandbox.Stats()["moloni-on"].Refreshes
 	c := &command{name: "expired", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "0s"}, env: b.env}
 	total, failed, err := herd(b.ctx, c, n, n)
 	if failed > 0 {
 		return 0, 0, fmt.Errorf("%d of %d failed: %w", failed, n, err)
 	}
-	after, err := b.refreshes()
-	if err != nil {
-		return 0, 0, err
-	}
-	if after != before+1 {
-		return 0, 0, fmt.Errorf("%d renewals instead of one", after-before)
+	if n := b.sandbox.Stats()["moloni-on"].Refreshes - before; n != 1 {
+		return 0, 0, fmt.Errorf("%d refreshes instead of one", n)
 	}
 	return renewal, total, nil
 }

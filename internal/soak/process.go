@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -123,15 +122,4 @@ func (r *rig) environ(number int) []string {
 		env = append(env, v.Name+"="+v.Value)
 	}
 	return env
-}
-
-// plain is what a process needs of this program's own environment.
-func plain() []string {
-	var env []string
-	for _, name := range []string{"HOME", "PATH", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "GOCOVERDIR"} {
-		if value := os.Getenv(name); value != "" {
-			env = append(env, name+"="+value)
-		}
-	}
-	return append(env, "NO_COLOR=1", "HTTPS_PROXY=http://127.0.0.1:9", "BROWSER=false")
 }

@@ -22,8 +22,9 @@ import (
 	"syscall"
 	"time"
 
-	"filippo.io/age"
 	"golang.org/x/sys/unix"
+
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 )
 
 // rig is one store under fire: its settings, its provider, and what was seen.
@@ -62,23 +63,17 @@ func newRig(store, binary, dir string, seed uint64, log io.Writer) (*rig, error)
 		providers: []string{"moloni", "moloni-on", "moneybird", "monta"},
 		processes: map[int]*process{}, seen: map[string]int{}, figures: newFigures(),
 	}
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+	vars, err := harness.NewEnvironment(r.dir, filepath.Join(r.dir, "key.txt"))
+	if err != nil {
 		return nil, err
 	}
-	r.env = append(plain(), "TOKENCLI_STORE="+store, "TOKENCLI_STATE_DIR="+r.state(), "TOKENCLI_CONFIG_DIR="+filepath.Join(r.dir, "config"))
+	vars["BROWSER"] = "false"
+	vars["TOKENCLI_STATE_DIR"] = r.state()
+	vars["TOKENCLI_CONFIG_DIR"] = filepath.Join(r.dir, "config")
 	switch store {
 	case "file":
-		identity, err := age.GenerateX25519Identity()
-		if err != nil {
-			return nil, err
-		}
-		key := filepath.Join(r.dir, "key.txt")
-		if err := os.WriteFile(key, []byte(identity.String()+"\n"), 0o600); err != nil {
-			return nil, err
-		}
-		r.env = append(r.env, "TOKENCLI_FILE_KEY="+key)
 	case "keychain":
-		var err error
+		vars.UseKeychain()
 		if r.daemon, err = strconv.Atoi(os.Getenv("TOKENCLI_TEST_KEYRING_PID")); err != nil {
 			return nil, errors.New("the keychain is soaked beside a keyring of its own: .ci/with-keyring")
 		}
@@ -91,15 +86,15 @@ func newRig(store, binary, dir string, seed uint64, log io.Writer) (*rig, error)
 	}
 	redirects := map[string][]string{}
 	for _, provider := range []string{"moloni-on", "moneybird"} {
-		free, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		port, err := harness.FreePort()
 		if err != nil {
 			return nil, err
 		}
-		uri := "http://" + free.Addr().String() + "/callback"
+		uri := "http://127.0.0.1:" + port + "/callback"
 		redirects[provider] = []string{uri}
-		_ = free.Close()
-		r.env = append(r.env, "TOKENCLI_"+strings.ToUpper(strings.ReplaceAll(provider, "-", "_"))+"_REDIRECT_URI="+uri)
+		vars["TOKENCLI_"+strings.ToUpper(strings.ReplaceAll(provider, "-", "_"))+"_REDIRECT_URI"] = uri
 	}
+	r.env = vars.List()
 	if r.peer, err = newPeer(listener, r.providers, redirects); err != nil {
 		return nil, err
 	}
