@@ -14,6 +14,11 @@ var hints = [fail.Actions]string{
 	fail.DoSetVariable:     "set %s",
 	fail.DoCopyAgain:       "copy the value of %s again, without anything before or after it",
 	fail.DoRemoveCharacter: "remove that character from %s",
+	fail.DoLint:            "tokencli provider lint %s",
+	fail.DoRenameFile:      "rename %s, and change the name in it",
+	fail.DoUseProvider:     "did you mean %s?",
+	fail.DoChooseProvider:  "the providers are %s; a definition of your own is a file %s",
+	fail.DoShowProvider:    "tokencli provider show %s",
 }
 
 // hintOf returns the hint of the outermost failure in the chain of err that has one, or "".

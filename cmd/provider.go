@@ -99,11 +99,7 @@ how they are used and ended. What no source tells is listed as unknown, with the
 			if err != nil {
 				return err
 			}
-			d, err := s.Definition(args[0])
-			if err != nil {
-				return err
-			}
-			source, err := s.Catalog.Source(d)
+			source, err := s.Catalog.Source(args[0])
 			if err != nil {
 				return err
 			}

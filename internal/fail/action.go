@@ -19,6 +19,17 @@ const (
 	// DoRemoveCharacter: remove the character from the setting [variable, flag or place in a file].
 	DoRemoveCharacter
 
+	// DoLint: check the definition in the file [path].
+	DoLint
+	// DoRenameFile: give the definition in the file [path], and the file, another name.
+	DoRenameFile
+	// DoUseProvider: the provider [name] was probably meant.
+	DoUseProvider
+	// DoChooseProvider: name one of the providers [names], or add a definition [path].
+	DoChooseProvider
+	// DoShowProvider: see what the definition of the provider [name] says.
+	DoShowProvider
+
 	// Actions counts the actions and is none itself.
 	Actions
 )

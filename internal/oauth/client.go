@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -66,20 +67,20 @@ func (c *Client) URL(r Registration, a *Authorization) (string, error) {
 	if err != nil {
 		return "", fail.New(fail.Usage, "authorize.url of %s is not an address", c.Definition.Name)
 	}
+	sum := sha256.Sum256([]byte(a.verifier))
+	params, err := c.Definition.Params(provider.KindAt("authorize"), c.Definition.Request("authorize")).Expand(map[string]string{
+		"client_id":      r.ID,
+		"redirect_uri":   a.RedirectURI,
+		"scope":          strings.Join(a.Scopes, c.Definition.Scopes.Separator),
+		"state":          a.State,
+		"resource":       c.Definition.Resource,
+		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]),
+	})
+	if err != nil {
+		return "", fail.New(fail.Usage, "%s: authorize.params.%w", c.Definition.Name, err)
+	}
 	query := u.Query()
-	for name, value := range c.Definition.Authorize.Send.Expand(map[string]string{
-		"client_id":    r.ID,
-		"redirect_uri": a.RedirectURI,
-		"scope":        strings.Join(a.Scopes, c.Definition.Scopes.Separator),
-		"state":        a.State,
-	}) {
-		query.Set(name, value)
-	}
-	if a.verifier != "" {
-		sum := sha256.Sum256([]byte(a.verifier))
-		query.Set("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
-		query.Set("code_challenge_method", "S256")
-	}
+	maps.Copy(query, params)
 	u.RawQuery = encodeQuery(query)
 	return u.String(), nil
 }
@@ -87,50 +88,43 @@ func (c *Client) URL(r Registration, a *Authorization) (string, error) {
 // Exchange trades an authorization code for tokens (RFC 6749 4.1.3).
 func (c *Client) Exchange(ctx context.Context, r Registration, a *Authorization, code string) (*Reply, error) {
 	values := r.values(map[string]string{"code": code, "redirect_uri": a.RedirectURI, "code_verifier": a.verifier})
-	var extra map[string]string
-	if a.verifier != "" {
-		extra = map[string]string{"code_verifier": a.verifier}
-	}
-	return c.token(ctx, c.Definition.Token.AuthorizationCode, values, extra)
+	return c.token(ctx, provider.AuthorizationCode, values)
 }
 
 // SendsRedirectURI reports whether the exchange of a code repeats the redirect URI.
 func (c *Client) SendsRedirectURI() bool {
-	for _, template := range c.Definition.Token.AuthorizationCode.Send {
-		if strings.Contains(template, "{redirect_uri}") {
-			return true
-		}
-	}
-	return false
+	r := c.Definition.Token[provider.AuthorizationCode]
+	return r != nil && c.Definition.Params(provider.KindAt("token.authorization_code"), r).Hold("{redirect_uri}")
 }
 
 // Refresh trades a refresh token for a new access token (RFC 6749 6). redirectURI is the one of the
 // exchange, if that sent one.
 func (c *Client) Refresh(ctx context.Context, r Registration, refreshToken, redirectURI string) (*Reply, error) {
-	return c.token(ctx, c.Definition.Token.Refresh,
-		r.values(map[string]string{"refresh_token": refreshToken, "redirect_uri": redirectURI}), nil)
+	return c.token(ctx, provider.Refresh,
+		r.values(map[string]string{"refresh_token": refreshToken, "redirect_uri": redirectURI}))
 }
 
 // Password trades the resource owner's name and password for tokens (RFC 6749 4.3).
 func (c *Client) Password(ctx context.Context, r Registration, username, password string, scopes []string) (*Reply, error) {
-	return c.token(ctx, c.Definition.Token.Password, r.values(map[string]string{
+	return c.token(ctx, provider.Password, r.values(map[string]string{
 		"username": username, "password": password, "scope": strings.Join(scopes, c.Definition.Scopes.Separator),
-	}), nil)
+	}))
 }
 
 // ClientCredentials mints a token for the client itself (RFC 6749 4.4).
 func (c *Client) ClientCredentials(ctx context.Context, r Registration, scopes []string) (*Reply, error) {
-	return c.token(ctx, c.Definition.Token.ClientCredentials, r.values(map[string]string{
+	return c.token(ctx, provider.ClientCredentials, r.values(map[string]string{
 		"scope": strings.Join(scopes, c.Definition.Scopes.Separator),
-	}), nil)
+	}))
 }
 
 // token is the one function through which every token request goes.
-func (c *Client) token(ctx context.Context, r *provider.Request, values, extra map[string]string) (*Reply, error) {
+func (c *Client) token(ctx context.Context, grant string, values map[string]string) (*Reply, error) {
+	r := c.Definition.Token[grant]
 	if r == nil {
-		return nil, fail.New(fail.Usage, "%s does not say how this is asked for", c.Definition.Name)
+		return nil, fail.New(fail.Usage, "the definition of %s has no token.%s", c.Definition.Name, grant)
 	}
-	a, err := c.send(ctx, r, values, extra)
+	a, err := c.send(ctx, "token."+grant, r, values)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,12 @@ package oauth
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -57,7 +59,7 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 	}
 	title := c.Definition.Title
 	switch {
-	case a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable || contains(rules.Later, code):
+	case a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable || c.matches(rules.Retry, a, object):
 		wait, told := c.retryAfter(a)
 		// A bare 503 may come from a gateway whose server has seen the request.
 		e.Unspent = told || a.status != http.StatusServiceUnavailable
@@ -68,7 +70,7 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 		}
 	case a.status >= 500 || a.status == http.StatusRequestTimeout || a.status == http.StatusProxyAuthRequired:
 		e.Fail = fail.New(fail.Unavailable, "%s has a problem: %s (status %d)", title, words, a.status)
-	case code == "invalid_grant" && a.status != http.StatusNotFound:
+	case (code == "invalid_grant" || c.matches(rules.Ended, a, object)) && a.status != http.StatusNotFound:
 		e.Ended, e.Unspent = true, true
 		e.Fail = fail.New(fail.LoginNeeded, "%s refused the login: %s", title, words)
 	case rules.Undocumented && a.login && (a.status == 400 || a.status == 401) && len(object) > 0 && !speaksOfClient(object):
@@ -80,6 +82,13 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 			WithHint("check the client id and secret; they are made at: %s", c.Definition.Client.Create)
 	}
 	return e
+}
+
+// matches reports whether an answer is what one of the rules describes.
+func (c *Client) matches(rules []provider.Rule, a *answer, object map[string]any) bool {
+	code, _ := textAt(object, c.Definition.Errors.Code)
+	text, _ := textAt(object, c.Definition.Errors.Description)
+	return slices.ContainsFunc(rules, func(r provider.Rule) bool { return r.Matches(a.status, code, text) })
 }
 
 // speaksOfClient reports whether an error is about the client or its credentials, not about the login.
@@ -100,15 +109,6 @@ func speaksOfClient(v any) bool {
 			if speaksOfClient(item) || item != nil && item != "" && speaksOfClient(name) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if s != "" && item == s {
-			return true
 		}
 	}
 	return false

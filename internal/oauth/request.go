@@ -14,14 +14,17 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// build makes the HTTP request that a definition describes.
-func (c *Client) build(ctx context.Context, r *provider.Request, values, extra map[string]string) (*http.Request, error) {
-	params := r.Send.Expand(values)
-	maps.Copy(params, extra)
-	basic := r.ClientAuth == "basic" && values["client_secret"] != ""
-	if r.ClientAuth == "basic" && !basic {
+// build makes the HTTP request that a definition describes at the path of a kind.
+func (c *Client) build(ctx context.Context, path string, r *provider.Request, values map[string]string) (*http.Request, error) {
+	values["resource"] = c.Definition.Resource
+	params, err := c.Definition.Params(provider.KindAt(path), r).Expand(values)
+	if err != nil {
+		return nil, fail.New(fail.Usage, "%s: %s.params.%w", c.Definition.Name, path, err)
+	}
+	basic := r.ClientAuth == provider.Basic && values["client_secret"] != ""
+	if r.ClientAuth == provider.Basic && !basic {
 		// A public client names itself in the body (RFC 6749 3.2.1).
-		params["client_id"] = values["client_id"]
+		params["client_id"] = []string{values["client_id"]}
 	}
 	u, err := url.Parse(r.URL)
 	if err != nil {
@@ -32,29 +35,33 @@ func (c *Client) build(ctx context.Context, r *provider.Request, values, extra m
 	switch r.Encoding {
 	case "query":
 		query := u.Query()
-		for name, value := range params {
-			query.Set(name, value)
-		}
+		maps.Copy(query, params)
 		u.RawQuery = encodeQuery(query)
 	case "json":
-		text, err := json.Marshal(params)
+		object := make(map[string]any, len(params))
+		for name, values := range params {
+			if object[name] = values; len(values) == 1 {
+				object[name] = values[0]
+			}
+		}
+		text, err := json.Marshal(object)
 		if err != nil {
 			return nil, err
 		}
 		body, contentType = bytes.NewReader(text), "application/json"
 	default:
-		form := make(url.Values, len(params))
-		for name, value := range params {
-			form.Set(name, value)
-		}
-		body, contentType = strings.NewReader(form.Encode()), "application/x-www-form-urlencoded"
+		body, contentType = strings.NewReader(url.Values(params).Encode()), "application/x-www-form-urlencoded"
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), body)
 	if err != nil {
 		return nil, fail.New(fail.Usage, "a request of %s cannot be made", c.Definition.Name)
 	}
 	c.dress(req)
-	for name, value := range r.Headers {
+	for name, template := range r.Headers {
+		value, err := provider.Expand(template, values, nil)
+		if err != nil {
+			return nil, fail.New(fail.Usage, "%s: %s.headers.%s: %w", c.Definition.Name, path, name, err)
+		}
 		req.Header.Set(name, value)
 	}
 	if contentType != "" {

@@ -15,14 +15,14 @@ func (c *Client) Revoke(ctx context.Context, r Registration, token, hint string)
 	bound, cancel := c.bound(ctx)
 	defer cancel()
 	values := r.values(map[string]string{"token": token, "token_type_hint": hint})
-	a, err := c.sendWithin(ctx, bound, request, values, nil)
+	a, err := c.sendWithin(ctx, bound, "revoke.request", request, values)
 	if err != nil {
 		return false, err
 	}
-	if retry := c.Definition.Revoke.Retry; retry != "" && (a.status == http.StatusBadRequest || a.status == http.StatusInternalServerError) {
+	if retry := c.Definition.Revoke.FallbackEncoding; retry != "" && (a.status == http.StatusBadRequest || a.status == http.StatusInternalServerError) {
 		again := *request
 		again.Encoding = retry
-		second, err := c.sendWithin(ctx, bound, &again, values, nil)
+		second, err := c.sendWithin(ctx, bound, "revoke.request", &again, values)
 		if err != nil {
 			return false, err
 		}

@@ -27,10 +27,10 @@ var secretHolders = []string{"client_secret", "code", "code_verifier", "refresh_
 // where nothing was spent: the connection was refused, or the provider named a time to come back. Once
 // something is on the wire it is waited for whatever happens to ctx: a reply that nobody reads may be a
 // login that nobody has any more.
-func (c *Client) send(ctx context.Context, r *provider.Request, values, extra map[string]string) (*answer, error) {
+func (c *Client) send(ctx context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
 	bound, cancel := c.bound(ctx)
 	defer cancel()
-	return c.sendWithin(ctx, bound, r, values, extra)
+	return c.sendWithin(ctx, bound, path, r, values)
 }
 
 // bound returns the context of one operation: it ends with the bound and not with ctx.
@@ -39,9 +39,9 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // sendWithin is send within the bound of a larger operation.
-func (c *Client) sendWithin(ctx, bound context.Context, r *provider.Request, values, extra map[string]string) (*answer, error) {
+func (c *Client) sendWithin(ctx, bound context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
 	return c.try(ctx, bound, func() (*answer, error) {
-		req, err := c.build(bound, r, values, extra)
+		req, err := c.build(bound, path, r, values)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func (c *Client) comeBack(a *answer, err error, retry int) (time.Duration, bool)
 		return 0, false
 	}
 	object, _ := a.object()
-	if code, _ := textAt(object, c.Definition.Errors.Code); contains(c.Definition.Errors.Later, code) {
+	if c.matches(c.Definition.Errors.Retry, a, object) {
 		return 0, false // an account that is locked is not unlocked by asking again
 	}
 	return c.retryAfter(a)

@@ -255,7 +255,7 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 		strings.Replace(p.URL, "127.0.0.1", "127.0.0.1.nip.io", 1), "http://api.example.com/token", "ftp://127.0.0.1/", "://", "https://u:s3cr:t@127.0.0.1/",
 	} {
 		c := p.client(t, "moneybird")
-		c.Definition.Token.Refresh = &provider.Request{Method: "POST", URL: address, Encoding: "form", ClientAuth: "params", Send: provider.Params{"t": "{refresh_token}"}}
+		c.Definition.Token[provider.Refresh] = &provider.Request{Method: "POST", URL: address, Encoding: "form", ClientAuth: "params", Params: provider.Params{"refresh_token": {"{refresh_token}"}}}
 		_, err := refresh(c)
 		if !fail.Is(err, fail.Usage) {
 			t.Errorf("%s: %v", address, err)
@@ -272,7 +272,7 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 		}
 	}
 	c := p.client(t, "moneybird")
-	c.Definition.Token.Refresh.Method = "G E T"
+	c.Definition.Token[provider.Refresh].Method = "G E T"
 	if _, err := refresh(c); !fail.Is(err, fail.Usage) {
 		t.Errorf("%v", err)
 	}

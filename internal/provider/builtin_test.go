@@ -42,7 +42,7 @@ func TestBuiltinFacts(t *testing.T) {
 	}
 	standard := Reply{
 		AccessToken: Names{"access_token"}, TokenType: Names{"token_type"}, RefreshToken: Names{"refresh_token"},
-		Scope: Names{"scope"}, ExpiresIn: Names{"expires_in"},
+		Scope: Names{"scope"}, ExpiresIn: Names{"expires_in"}, RefreshExpiresIn: Names{"refresh_expires_in"}, IDToken: Names{"id_token"},
 	}
 	rfcErrors := Errors{Code: Names{"error"}, Description: Names{"error_description"}}
 	molonionGrant, moloniGrant := "https://api.molonion.pt/v1/auth/grant", "https://api.moloni.pt/v1/grant/"
@@ -52,20 +52,20 @@ func TestBuiltinFacts(t *testing.T) {
 			Grants: []string{"authorization_code", "static"}, Secret: "required",
 			Redirect: Redirect{Default: "http://127.0.0.1:8976/callback"},
 			Authorize: &Authorize{
-				URL:  "https://api.molonion.pt/v1/auth/authorize",
-				Send: Params{"apiClientId": "{client_id}", "redirectUri": "{redirect_uri}", "state": "{state}"},
-				PKCE: "none", CodeLife: time.Minute,
+				URL:    "https://api.molonion.pt/v1/auth/authorize",
+				Params: Params{"apiClientId": {"{client_id}"}, "redirectUri": {"{redirect_uri}"}, "state": {"{state}"}},
+				PKCE:   "none", CodeLife: time.Minute,
 			},
 			Token: map[string]*Request{
-				"authorization_code": {Method: "POST", URL: molonionGrant, Encoding: "form", ClientAuth: "params", Send: Params{
-					"grantType": "authorization_code", "code": "{code}", "apiClientId": "{client_id}", "clientSecret": "{client_secret}",
+				"authorization_code": {Method: "POST", URL: molonionGrant, Encoding: "form", ClientAuth: "params", Params: Params{
+					"grantType": {"authorization_code"}, "code": {"{code}"}, "apiClientId": {"{client_id}"}, "clientSecret": {"{client_secret}"},
 				}},
-				"refresh": {Method: "POST", URL: molonionGrant, Encoding: "form", ClientAuth: "params", Send: Params{
-					"grantType": "refresh_token", "refreshToken": "{refresh_token}", "apiClientId": "{client_id}", "clientSecret": "{client_secret}",
+				"refresh": {Method: "POST", URL: molonionGrant, Encoding: "form", ClientAuth: "params", Params: Params{
+					"grantType": {"refresh_token"}, "refreshToken": {"{refresh_token}"}, "apiClientId": {"{client_id}"}, "clientSecret": {"{client_secret}"},
 				}},
 			},
 			Reply: Reply{
-				AccessToken: Names{"accessToken"}, TokenType: Names{"token_type"}, RefreshToken: Names{"refreshToken"}, Scope: Names{"scope"},
+				AccessToken: Names{"accessToken"}, TokenType: Names{"token_type"}, RefreshToken: Names{"refreshToken"}, IDToken: Names{"id_token"}, Scope: Names{"scope"},
 				ExpiresIn: Names{"expiresIn"}, ExpiresAt: Names{"accessTokenExpiracy", "accessTokenExpiry"},
 				RefreshExpiresIn: Names{"refreshExpiresIn"}, RefreshExpiresAt: Names{"refreshTokenExpiracy", "refreshTokenExpiry"},
 			},
@@ -80,50 +80,50 @@ func TestBuiltinFacts(t *testing.T) {
 			Grants: []string{"authorization_code", "password"}, Secret: "required",
 			Redirect: Redirect{NoLoopback: true, ExactPort: true},
 			Authorize: &Authorize{
-				URL:  "https://api.moloni.pt/v1/authorize/",
-				Send: Params{"response_type": "code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}", "state": "{state}"},
-				PKCE: "none", StateOptional: true,
+				URL:    "https://api.moloni.pt/v1/authorize/",
+				Params: Params{"response_type": {"code"}, "client_id": {"{client_id}"}, "redirect_uri": {"{redirect_uri}"}, "state": {"{state}"}},
+				PKCE:   "none", StateOptional: true,
 			},
 			Token: map[string]*Request{
-				"authorization_code": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Send: Params{
-					"grant_type": "authorization_code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}",
-					"client_secret": "{client_secret}", "code": "{code}",
+				"authorization_code": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Params: Params{
+					"grant_type": {"authorization_code"}, "client_id": {"{client_id}"}, "redirect_uri": {"{redirect_uri}"},
+					"client_secret": {"{client_secret}"}, "code": {"{code}"},
 				}},
-				"refresh": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Send: Params{
-					"grant_type": "refresh_token", "client_id": "{client_id}", "client_secret": "{client_secret}", "refresh_token": "{refresh_token}",
+				"refresh": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Params: Params{
+					"grant_type": {"refresh_token"}, "client_id": {"{client_id}"}, "client_secret": {"{client_secret}"}, "refresh_token": {"{refresh_token}"},
 				}},
-				"password": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Send: Params{
-					"grant_type": "password", "client_id": "{client_id}", "client_secret": "{client_secret}",
-					"username": "{username}", "password": "{password}",
+				"password": {Method: "GET", URL: moloniGrant, Encoding: "query", ClientAuth: "params", Params: Params{
+					"grant_type": {"password"}, "client_id": {"{client_id}"}, "client_secret": {"{client_secret}"},
+					"username": {"{username}"}, "password": {"{password}"},
 				}},
 			},
 			Reply:     standard,
-			Errors:    Errors{Code: Names{"error"}, Description: Names{"error_description"}, Later: []string{"too_many_login_attempts"}},
+			Errors:    Errors{Code: Names{"error"}, Description: Names{"error_description"}, Retry: []Rule{{Code: "too_many_login_attempts"}}},
 			Lifetimes: Lifetimes{Access: time.Hour, Refresh: 14 * 24 * time.Hour}, Rotation: RotatesAlways,
-			API: API{URL: "https://api.moloni.pt/v1/", QueryParam: "access_token"}, Probes: []string{"GET https://api.moloni.pt/v1/users/getMe/"},
+			API: API{URL: "https://api.moloni.pt/v1/", QueryParam: "access_token", Expired: []Rule{{Status: 400, Code: "invalid_grant"}}}, Probes: []string{"GET https://api.moloni.pt/v1/users/getMe/"},
 		},
 		"mollie": {
 			Grants: []string{"authorization_code", "static"}, Secret: "required", Scopes: []string{"organizations.read"},
 			Redirect: Redirect{Default: "https://localhost:8976/callback", HTTPS: true, ExactPort: true},
 			Authorize: &Authorize{
 				URL: "https://my.mollie.com/oauth2/authorize",
-				Send: Params{
-					"response_type": "code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}", "scope": "{scope}", "state": "{state}",
+				Params: Params{
+					"response_type": {"code"}, "client_id": {"{client_id}"}, "redirect_uri": {"{redirect_uri}"}, "scope": {"{scope}"}, "state": {"{state}"},
 				},
 				PKCE: "none", CodeLife: 30 * time.Second,
 			},
 			Token: map[string]*Request{
-				"authorization_code": {Method: "POST", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Send: Params{
-					"grant_type": "authorization_code", "code": "{code}", "redirect_uri": "{redirect_uri}",
+				"authorization_code": {Method: "POST", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Params: Params{
+					"grant_type": {"authorization_code"}, "code": {"{code}"}, "redirect_uri": {"{redirect_uri}"},
 				}},
-				"refresh": {Method: "POST", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Send: Params{
-					"grant_type": "refresh_token", "refresh_token": "{refresh_token}", "redirect_uri": "{redirect_uri}",
+				"refresh": {Method: "POST", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Params: Params{
+					"grant_type": {"refresh_token"}, "refresh_token": {"{refresh_token}"}, "redirect_uri": {"{redirect_uri}"},
 				}},
 			},
 			Reply: standard, Errors: rfcErrors, Lifetimes: Lifetimes{Access: time.Hour}, Rotation: RotatesNever,
 			API: API{URL: "https://api.mollie.com/v2/"},
-			Revoke: &Request{Method: "DELETE", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Send: Params{
-				"token": "{token}", "token_type_hint": "{token_type_hint}",
+			Revoke: &Request{Method: "DELETE", URL: mollieTokens, Encoding: "form", ClientAuth: "basic", Params: Params{
+				"token": {"{token}"}, "token_type_hint": {"{token_type_hint}"},
 			}},
 			Retry: "json", Family: true,
 			Probes: []string{"GET https://api.mollie.com/v2/organizations/me", "GET https://api.mollie.com/v2/permissions"},
@@ -133,41 +133,41 @@ func TestBuiltinFacts(t *testing.T) {
 			Redirect: Redirect{Default: "http://127.0.0.1:8976/callback", ExactPort: true, OutOfBand: true},
 			Authorize: &Authorize{
 				URL: "https://moneybird.com/oauth/authorize",
-				Send: Params{
-					"response_type": "code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}", "scope": "{scope}", "state": "{state}",
+				Params: Params{
+					"response_type": {"code"}, "client_id": {"{client_id}"}, "redirect_uri": {"{redirect_uri}"}, "scope": {"{scope}"}, "state": {"{state}"},
 				},
 				PKCE: "none",
 			},
 			Token: map[string]*Request{
-				"authorization_code": {Method: "POST", URL: moneybirdToken, Encoding: "form", ClientAuth: "params", Send: Params{
-					"grant_type": "authorization_code", "client_id": "{client_id}", "client_secret": "{client_secret}",
-					"code": "{code}", "redirect_uri": "{redirect_uri}",
+				"authorization_code": {Method: "POST", URL: moneybirdToken, Encoding: "form", ClientAuth: "params", Params: Params{
+					"grant_type": {"authorization_code"}, "client_id": {"{client_id}"}, "client_secret": {"{client_secret}"},
+					"code": {"{code}"}, "redirect_uri": {"{redirect_uri}"},
 				}},
-				"refresh": {Method: "POST", URL: moneybirdToken, Encoding: "form", ClientAuth: "params", Send: Params{
-					"grant_type": "refresh_token", "client_id": "{client_id}", "client_secret": "{client_secret}", "refresh_token": "{refresh_token}",
+				"refresh": {Method: "POST", URL: moneybirdToken, Encoding: "form", ClientAuth: "params", Params: Params{
+					"grant_type": {"refresh_token"}, "client_id": {"{client_id}"}, "client_secret": {"{client_secret}"}, "refresh_token": {"{refresh_token}"},
 				}},
 			},
 			// No lifetime: an answer without expires_in means that the token does not end.
 			Reply: standard, Errors: rfcErrors, Rotation: RotatesUnknown,
 			API: API{URL: "https://moneybird.com/api/v2/", MissingScope: "No access to"},
-			Revoke: &Request{Method: "POST", URL: "https://moneybird.com/oauth/revoke", Encoding: "form", ClientAuth: "params", Send: Params{
-				"client_id": "{client_id}", "client_secret": "{client_secret}", "token": "{token}",
+			Revoke: &Request{Method: "POST", URL: "https://moneybird.com/oauth/revoke", Encoding: "form", ClientAuth: "params", Params: Params{
+				"client_id": {"{client_id}"}, "client_secret": {"{client_secret}"}, "token": {"{token}"},
 			}},
 			Family: true, Gone: true, Probes: []string{"GET https://moneybird.com/api/v2/administrations.json"},
 		},
 		"monta": {
 			Grants: []string{"client_credentials"}, Secret: "required",
 			Token: map[string]*Request{
-				"client_credentials": {Method: "POST", URL: "https://public-api.monta.com/api/v1/auth/token", Encoding: "json", ClientAuth: "params", Send: Params{
-					"clientId": "{client_id}", "clientSecret": "{client_secret}",
+				"client_credentials": {Method: "POST", URL: "https://public-api.monta.com/api/v1/auth/token", Encoding: "json", ClientAuth: "params", Params: Params{
+					"clientId": {"{client_id}"}, "clientSecret": {"{client_secret}"},
 				}},
-				"refresh": {Method: "POST", URL: "https://public-api.monta.com/api/v1/auth/refresh", Encoding: "json", ClientAuth: "params", Send: Params{
-					"refreshToken": "{refresh_token}",
+				"refresh": {Method: "POST", URL: "https://public-api.monta.com/api/v1/auth/refresh", Encoding: "json", ClientAuth: "params", Params: Params{
+					"refreshToken": {"{refresh_token}"},
 				}},
 			},
 			Reply: Reply{
-				AccessToken: Names{"accessToken"}, TokenType: Names{"token_type"}, RefreshToken: Names{"refreshToken"}, Scope: Names{"scope"},
-				ExpiresIn: Names{"expires_in"}, ExpiresAt: Names{"accessTokenExpirationDate"}, RefreshExpiresAt: Names{"refreshTokenExpirationDate"},
+				AccessToken: Names{"accessToken"}, TokenType: Names{"token_type"}, RefreshToken: Names{"refreshToken"}, IDToken: Names{"id_token"}, Scope: Names{"scope"},
+				ExpiresIn: Names{"expires_in"}, RefreshExpiresIn: Names{"refresh_expires_in"}, ExpiresAt: Names{"accessTokenExpirationDate"}, RefreshExpiresAt: Names{"refreshTokenExpirationDate"},
 			},
 			Errors: Errors{
 				Code: Names{"errorCode", "error"}, Description: Names{"message", "error_description"}, Undocumented: true,
@@ -184,18 +184,28 @@ func TestBuiltinFacts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := find(t, name)
 			got := facts{
-				Grants: d.Grants, Secret: d.Client.Secret, Scopes: d.Scopes.Default, Redirect: d.Redirect, Authorize: d.Authorize,
+				Grants: d.Grants, Secret: d.Client.Secret, Scopes: d.Scopes.Default, Redirect: d.Redirect,
 				Token: map[string]*Request{}, Reply: d.Reply, Errors: d.Errors, Lifetimes: d.Lifetimes, Rotation: d.Rotation,
-				API:    API{URL: d.API.URL, QueryParam: d.API.QueryParam, MissingScope: d.API.MissingScope},
-				Revoke: d.Revoke.Request, Retry: d.Revoke.Retry, Family: d.Revoke.Family, Gone: d.Revoke.GoneOn404,
+				API:   API{URL: d.API.URL, QueryParam: d.API.QueryParam, MissingScope: d.API.MissingScope, Expired: d.API.Expired},
+				Retry: d.Revoke.FallbackEncoding, Family: d.Revoke.Family, Gone: d.Revoke.GoneOn404,
 			}
-			for grant, r := range map[string]*Request{
-				"authorization_code": d.Token.AuthorizationCode, "refresh": d.Token.Refresh,
-				"password": d.Token.Password, "client_credentials": d.Token.ClientCredentials,
-			} {
-				if r != nil {
-					got.Token[grant] = r
+			// What is sent counts, wherever the definition has it from.
+			effective := func(path string, r *Request) *Request {
+				if r == nil {
+					return nil
 				}
+				sent := *r
+				sent.Params, sent.Standard = d.Params(KindAt(path), r), nil
+				return &sent
+			}
+			for grant, r := range d.Token {
+				got.Token[grant] = effective("token."+grant, r)
+			}
+			got.Revoke = effective("revoke.request", d.Revoke.Request)
+			if d.Authorize != nil {
+				a := *d.Authorize
+				a.Params, a.Standard = d.Params(KindAt("authorize"), d.Request("authorize")), nil
+				got.Authorize = &a
 			}
 			for _, p := range d.WhoAmI {
 				got.Probes = append(got.Probes, p.Method+" "+p.URL)
@@ -210,7 +220,7 @@ func TestBuiltinFacts(t *testing.T) {
 				t.Errorf("name %q, path %q", d.Name, d.Path)
 			}
 			for what, value := range map[string]string{
-				"title": d.Title, "docs": d.Docs, "client.create": d.Client.Create, "revoke.by_hand": d.Revoke.ByHand,
+				"title": d.Title, "docs": d.Docs, "client.create": d.Client.Create, "revoke.manual": d.Revoke.Manual,
 			} {
 				if value == "" {
 					t.Errorf("%s is missing", what)

@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
@@ -18,57 +15,66 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 )
 
-// placeholder finds {name} in a template.
-var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{([^{}]*)\}`) })
-
-// The placeholders that a request may hold, by what the request is for.
-var (
-	clientHolders    = []string{"client_id", "client_secret"}
-	authorizeHolders = []string{"client_id", "redirect_uri", "scope", "state"}
-	codeHolders      = append([]string{"code", "redirect_uri", "code_verifier"}, clientHolders...)
-	refreshHolders   = append([]string{"refresh_token", "redirect_uri"}, clientHolders...)
-	passwordHolders  = append([]string{"username", "password", "scope"}, clientHolders...)
-	mintHolders      = append([]string{"scope"}, clientHolders...)
-	revokeHolders    = append([]string{"token", "token_type_hint"}, clientHolders...)
-)
-
-// checker collects findings and finds the lines they belong to, for which the text is read once more: most
-// definitions have none.
-type checker struct {
-	text     []byte
-	root     *yaml.Node // nil: not read yet
-	findings []Finding
+// Finding is something wrong with a definition.
+type Finding struct {
+	Path string // such as token.refresh.url; empty: the file as a whole
+	Line int    // 0: not known
+	Text string // starts with the path
 }
 
+// String returns the finding as "LINE: TEXT", or " TEXT" without a line, to follow a path and a colon.
+func (f Finding) String() string {
+	if f.Line == 0 {
+		return " " + f.Text
+	}
+	return fmt.Sprintf("%d: %s", f.Line, f.Text)
+}
+
+// lineOf makes a finding of an error that starts with "line N: ".
+func lineOf(err error) Finding {
+	var line int
+	text := err.Error()
+	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
+		_, text, _ = strings.Cut(text, ": ")
+	}
+	return Finding{Line: line, Text: text}
+}
+
+// checker collects findings about one file.
+type checker struct {
+	root     *yaml.Node
+	findings []Finding
+	schema   int // the first ones are the schema's
+}
+
+// add adds a finding, unless the schema has one for the same place.
 func (c *checker) add(path, format string, args ...any) {
-	c.findings = append(c.findings, Finding{Line: c.line(path), Text: path + ": " + fmt.Sprintf(format, args...)})
+	for _, f := range c.findings[:c.schema] {
+		if f.Path != "" && (path == f.Path || strings.HasPrefix(path, f.Path+".")) {
+			return
+		}
+	}
+	c.findings = append(c.findings, Finding{Path: path, Line: c.line(path), Text: path + ": " + fmt.Sprintf(format, args...)})
+}
+
+// sorted returns the findings by line.
+func (c *checker) sorted() []Finding {
+	slices.SortStableFunc(c.findings, func(a, b Finding) int { return a.Line - b.Line })
+	return c.findings
 }
 
 // line returns the line of a path such as token.refresh.url or whoami.0.url, or of the nearest part of it
-// that is there.
+// that is in the file.
 func (c *checker) line(path string) int {
-	if c.root == nil {
-		c.root = new(yaml.Node)
-		_ = yaml.Unmarshal(c.text, c.root) // it was decoded before
-	}
-	if len(c.root.Content) == 0 {
-		return 0
-	}
-	node, line := c.root.Content[0], 0
+	node, line := c.root, 0
 	for part := range strings.SplitSeq(path, ".") {
-		if n, err := strconv.Atoi(part); err == nil && node.Kind == yaml.SequenceNode && n < len(node.Content) {
-			node = node.Content[n]
+		if i, err := strconv.Atoi(part); err == nil && node.Kind == yaml.SequenceNode && i < len(node.Content) {
+			node = node.Content[i]
 			line = node.Line
 			continue
 		}
-		if node.Kind != yaml.MappingNode {
-			break
-		}
-		i := 0
-		for i < len(node.Content) && node.Content[i].Value != part {
-			i += 2
-		}
-		if i >= len(node.Content) {
+		i := indexOf(node, part)
+		if i < 0 {
 			break
 		}
 		line, node = node.Content[i].Line, node.Content[i+1]
@@ -76,200 +82,165 @@ func (c *checker) line(path string) int {
 	return line
 }
 
-// check returns everything that is wrong with a decoded definition, by line.
-func (d *Definition) check(text []byte, want string) []Finding {
-	c := &checker{text: text}
-	if !account.ValidPart(d.Name) {
-		c.add("name", "must be a-z, 0-9, '.', '_' and '-', at most 64, starting with a letter or digit")
-	} else if d.Name != want {
-		c.add("name", "is %s, but the file is called %s.yaml", d.Name, want)
-	}
-	if d.Docs == "" {
-		c.add("docs", "missing: the address of the provider's own page about its authorization")
-	} else if u, err := url.Parse(d.Docs); err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		c.add("docs", "not an address")
-	}
-	if _, err := time.Parse(time.DateOnly, d.Checked); err != nil {
-		c.add("checked", "not a day such as 2026-01-31")
-	}
-	if !slices.Contains([]string{"required", "optional", "none"}, d.Client.Secret) {
-		c.add("client.secret", "must be required, optional or none")
-	}
-	c.grants(d)
-	c.request("token.authorization_code", d.Token.AuthorizationCode, codeHolders, "code")
-	c.request("token.refresh", d.Token.Refresh, refreshHolders, "refresh_token")
-	c.request("token.password", d.Token.Password, passwordHolders, "password")
-	c.request("token.client_credentials", d.Token.ClientCredentials, mintHolders, "")
-	c.request("revoke.request", d.Revoke.Request, revokeHolders, "token")
-	if d.Revoke.ByHand == "" && d.Revoke.Request == nil {
-		c.add("revoke", "neither a request nor by_hand: say how a login is ended")
-	}
-	if e := d.Revoke.Retry; e != "" && e != "form" && e != "json" && e != "query" {
-		c.add("revoke.retry", "must be form, json or query")
-	}
-	if a := d.Authorize; a != nil {
-		c.url("authorize.url", a.URL)
-		c.params("authorize.send", a.Send, authorizeHolders)
-		if !a.Send.holds("state") {
-			c.add("authorize.send", "nothing holds {state}, without which a reply cannot be told from a forged one")
-		}
-		if a.PKCE != "S256" && a.PKCE != "none" {
-			c.add("authorize.pkce", "must be S256 or none")
-		}
-		if a.CodeLife < 0 {
-			c.add("authorize.code_life", "must not be negative")
-		}
-	}
-	if d.Redirect.Default != "" {
-		if u, err := url.Parse(d.Redirect.Default); err != nil || u.Scheme == "" {
-			c.add("redirect.default", "not an address")
-		}
-	}
-	switch d.Rotation {
-	case RotatesAlways, RotatesNever, RotatesUnknown:
-	default:
-		c.add("rotation", "must be always, never or unknown")
-	}
-	if d.Lifetimes.Access < 0 || d.Lifetimes.Refresh < 0 {
-		c.add("lifetimes", "must not be negative")
-	}
-	c.api(d.API)
-	for i, probe := range d.WhoAmI {
-		c.probe(fmt.Sprintf("whoami.%d", i), probe, i > 0)
-	}
-	slices.SortStableFunc(c.findings, func(a, b Finding) int { return a.Line - b.Line })
-	return c.findings
-}
-
-func (c *checker) probe(path string, p Probe, further bool) {
-	c.url(path+".url", p.URL)
+// definition checks what the schema cannot express: what belongs together.
+func (c *checker) definition(d *Definition, name string) {
 	switch {
-	case p.Method != "GET" && p.Method != "POST":
-		c.add(path+".method", "must be GET or POST")
-	case p.JSON != "" && p.Method == "GET":
-		c.add(path+".json", "a GET has no body")
-	case p.JSON != "" && !json.Valid([]byte(p.JSON)):
-		c.add(path+".json", "not JSON")
+	case !account.ValidPart(name):
+		c.add("name", "expected a-z, 0-9, '.', '_' and '-', at most 64, starting with a letter or digit")
+	case d.Name != name:
+		c.add("name", "%s, but the file is called %s.yaml", d.Name, name)
 	}
-	if further && len(p.On) == 0 {
-		c.add(path, "a further probe needs on: the statuses after which it is tried")
-	}
-	for i, field := range p.Show {
-		if field.Name == "" || field.Path == "" {
-			c.add(fmt.Sprintf("%s.show.%d", path, i), "needs a name and a path")
+	c.inputs(d)
+	c.grants(d)
+	for _, k := range Kinds() {
+		if r := d.Request(k.Path); r != nil {
+			c.request(d, k, r)
 		}
+	}
+	if a := d.Authorize; a != nil && a.URL == "" && !d.Discovers() {
+		c.add("authorize.url", "missing")
+	}
+	if u := d.Redirect.Default; u != "" && !strings.Contains(u, ":") {
+		c.add("redirect.default", "expected an address such as http://127.0.0.1:8976/callback")
+	}
+	for path, address := range map[string]string{"issuer": d.Issuer, "resource": d.Resource, "client.metadata_url": d.Client.MetadataURL} {
+		if address != "" {
+			if err := CheckURL(address); err != nil {
+				c.add(path, "%s", err)
+			}
+		}
+	}
+	if d.Assertion != nil {
+		c.assertion(d.Assertion)
+	}
+	c.api(d)
+	for i, probe := range d.WhoAmI {
+		c.probe(d, fmt.Sprintf("whoami.%d", i), probe, i > 0)
 	}
 }
 
-// grants checks that every grant has what it needs and that nothing stands there unused.
-func (c *checker) grants(d *Definition) {
-	if len(d.Grants) == 0 {
-		c.add("grants", "missing: which of authorization_code, password, client_credentials, static")
+// inputs checks the values that each login has.
+func (c *checker) inputs(d *Definition) {
+	seen := map[string]bool{}
+	for _, k := range Kinds() {
+		for _, holder := range append(k.holders, "client_id", "client_secret") {
+			seen[holder] = true
+		}
 	}
-	needs := map[string]bool{
-		"authorization_code": d.Authorize != nil && d.Token.AuthorizationCode != nil,
-		"password":           d.Token.Password != nil,
-		"client_credentials": d.Token.ClientCredentials != nil,
-		"static":             true,
+	once := func(path, name string) {
+		if seen[name] {
+			c.add(path, "%s is already a placeholder", name)
+		}
+		seen[name] = true
+	}
+	for i, input := range d.Inputs {
+		path := fmt.Sprintf("inputs.%d", i)
+		once(path+".name", input.Name)
+		if _, err := regexp.Compile(input.Pattern); err != nil {
+			c.add(path+".pattern", "not a regular expression of RE2")
+		} else if input.Default != "" && input.Check(input.Default) != nil {
+			c.add(path+".default", "does not match the pattern")
+		}
+	}
+	for i, name := range d.Reply.Keep {
+		once(fmt.Sprintf("reply.keep.%d", i), name)
+	}
+	for i, name := range d.Callback.Keep {
+		once(fmt.Sprintf("callback.keep.%d", i), name)
+	}
+}
+
+// grants checks that every grant has what it needs, and that nothing is described in vain.
+func (c *checker) grants(d *Definition) {
+	described := map[string]bool{StaticToken: true}
+	for _, k := range Kinds() {
+		if k.Grant == "" {
+			continue
+		}
+		described[k.Grant] = d.Request(k.Path) != nil
+		if described[k.Grant] && !d.Has(k.Grant) {
+			c.add("grants", "%s is described but not listed", k.Grant)
+		}
+	}
+	if len(d.Grants) == 0 {
+		c.add("grants", "expected at least one")
 	}
 	for _, grant := range d.Grants {
-		ready, known := needs[grant]
 		switch {
-		case !known:
-			c.add("grants", "%q is none of authorization_code, password, client_credentials, static", grant)
-		case !ready && grant == "authorization_code":
-			c.add("grants", "authorization_code needs authorize and token.authorization_code")
-		case !ready:
+		case d.Discovers():
+		case !described[grant]:
 			c.add("grants", "%s needs token.%s", grant, grant)
+		case grant == AuthorizationCode && d.Authorize == nil:
+			c.add("grants", "%s needs authorize", grant)
+		case grant == "device_code" && d.DeviceAuthorization == nil:
+			c.add("grants", "%s needs device_authorization", grant)
+		}
+		if (grant == "jwt_bearer" || grant == "token_exchange") && d.Assertion == nil {
+			c.add("grants", "%s needs assertion", grant)
 		}
 	}
-	described := map[string]bool{
-		"authorization_code": d.Token.AuthorizationCode != nil || d.Authorize != nil,
-		"password":           d.Token.Password != nil,
-		"client_credentials": d.Token.ClientCredentials != nil,
-	}
-	for _, grant := range slices.Sorted(maps.Keys(described)) {
-		if described[grant] && !d.Has(grant) {
-			c.add("grants", "%s is described but not listed", grant)
-		}
-	}
-	if slices.Equal(d.Grants, []string{"static"}) && d.API.URL == "" {
+	if slices.Equal(d.Grants, []string{StaticToken}) && d.API.URL == "" {
 		c.add("api.url", "missing: with static tokens alone it says where they belong")
 	}
 }
 
-// api checks what `api` goes by.
-func (c *checker) api(a API) {
-	if a.URL != "" {
-		c.url("api.url", a.URL)
-	} else if a.GraphQL || a.Paginate != nil {
-		c.add("api.url", "missing")
-	}
-	p := a.Paginate
-	if p == nil {
-		return
-	}
-	ways := 0
-	for _, there := range []bool{p.Next != "", p.Link, p.Page != "", p.Offset != ""} {
-		if there {
-			ways++
-		}
-	}
-	counted := p.Page != "" || p.Offset != ""
+func (c *checker) assertion(a *Assertion) {
 	switch {
-	case ways != 1:
-		c.add("api.paginate", "needs one of next, link, page and offset")
-	case counted && (p.Size == "" || p.Max < 1):
-		c.add("api.paginate", "page and offset need size and max")
-	case !counted && (p.Size != "" || p.Max != 0 || p.Items != ""):
-		c.add("api.paginate", "size, max and items go with page or offset")
-	case p.Page == "" && p.First != 0:
-		c.add("api.paginate.first", "goes with page")
-	case p.First < 0:
-		c.add("api.paginate.first", "must not be negative")
+	case a.From == "":
+		c.add("assertion.from", "missing")
+	case a.From == "file" && a.Path == "":
+		c.add("assertion.path", "missing")
+	case a.From != "file" && a.Path != "":
+		c.add("assertion.path", "only for a file")
+	case a.From != "github_actions" && a.Audience != "":
+		c.add("assertion.audience", "only for github_actions")
 	}
 }
 
-func (c *checker) url(path, address string) {
-	if address == "" {
-		c.add(path, "missing")
-	} else if err := CheckURL(address); err != nil {
-		c.add(path, "%s", err)
+// request checks one request that carries a credential.
+func (c *checker) request(d *Definition, k Kind, r *Request) {
+	if r.URL != "" || k.Path != "authorize" && !d.Discovers() {
+		c.url(d, k.Path+".url", r.URL)
 	}
-}
-
-func (c *checker) request(path string, r *Request, holders []string, needs string) {
-	if r == nil {
-		return
+	if r.Method == "GET" && r.Encoding != "query" {
+		c.add(k.Path+".encoding", "expected query: a GET has no body")
 	}
-	c.url(path+".url", r.URL)
-	if !slices.Contains([]string{"GET", "POST", "PUT", "DELETE"}, r.Method) {
-		c.add(path+".method", "must be GET, POST, PUT or DELETE")
+	holders := slices.Concat(k.holders, []string{"client_id", "client_secret"}, d.placeholders())
+	if k.Path == "authorize" {
+		holders = slices.DeleteFunc(holders, func(s string) bool { return s == "client_secret" })
 	}
-	if !slices.Contains([]string{"form", "json", "query"}, r.Encoding) {
-		c.add(path+".encoding", "must be form, json or query")
-	} else if r.Method == "GET" && r.Encoding != "query" {
-		c.add(path+".encoding", "a GET has no body: query")
-	}
-	c.params(path+".send", r.Send, holders)
-	switch r.ClientAuth {
-	case "basic":
-		if r.Send.holds("client_secret") {
-			c.add(path+".client_auth", "basic, and yet the secret is among the parameters")
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		if name == "" {
+			c.add(k.Path+".params", "a parameter without a name")
 		}
-	case "params":
-	default:
-		c.add(path+".client_auth", "must be basic or params")
+		for _, template := range r.Params[name] {
+			c.template(k.Path+".params."+name, template, holders)
+		}
 	}
-	if needs != "" && !r.Send.holds(needs) {
-		c.add(path+".send", "nothing holds {%s}", needs)
+	c.headers(k.Path+".headers", r.Headers, holders)
+	params := d.Params(k, r)
+	if r.ClientAuth != InParams && r.ClientAuth != "" && params.Hold("{client_secret}") {
+		c.add(k.Path+".client_auth", "the secret is among the parameters: expected params")
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+	for _, need := range k.needs {
+		switch {
+		case params.Hold("{" + need + "}"):
+		case strings.HasPrefix(need, "client_") && r.ClientAuth != InParams && r.ClientAuth != "":
+		case need == "client_secret" && d.Client.Secret == "none":
+		default:
+			c.add(k.Path+".params", "no parameter holds {%s}", need)
+		}
+	}
+}
+
+func (c *checker) headers(path string, headers map[string]string, holders []string) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !isToken(name) {
-			c.add(path+".headers", "not the name of a header: %q", name)
-		} else if strings.ContainsFunc(r.Headers[name], unicode.IsControl) {
-			c.add(path+".headers."+name, "a header must not hold a line break or another control character")
+			c.add(path, "not the name of a header: %q", name)
+		} else if strings.ContainsFunc(headers[name], unicode.IsControl) {
+			c.add(path+"."+name, "a header must not hold a line break or another control character")
 		}
+		c.template(path+"."+name, headers[name], holders)
 	}
 }
 
@@ -280,52 +251,97 @@ func isToken(s string) bool {
 	})
 }
 
-// holds reports whether a parameter takes the value of a placeholder.
-func (p Params) holds(holder string) bool {
-	for _, value := range p {
-		if strings.Contains(value, "{"+holder+"}") {
-			return true
+// template checks that every placeholder has a value at its place.
+func (c *checker) template(path, template string, holders []string) {
+	for part, err := range parts(template) {
+		if err != nil {
+			c.add(path, "%s", err)
+			return
 		}
-	}
-	return false
-}
-
-func (c *checker) params(path string, params Params, holders []string) {
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if name == "" {
-			c.add(path, "a parameter without a name")
-		}
-		for _, match := range placeholder().FindAllStringSubmatch(params[name], -1) {
-			if !slices.Contains(holders, match[1]) {
-				c.add(path+"."+name, "{%s} is not known here; there are {%s}", match[1], strings.Join(holders, "}, {"))
+		if part.holder != "" && !slices.Contains(holders, part.holder) {
+			near := suggest(part.holder, holders)
+			if near == "" {
+				near = "; the placeholders here are {" + strings.Join(holders, "}, {") + "}"
 			}
+			c.add(path, "{%s} is not known here%s", part.holder, near)
 		}
 	}
 }
 
-// Expand puts values into the templates of params and returns the parameters to send. A parameter whose
-// template is one placeholder that has no value is left out.
-func (p Params) Expand(values map[string]string) map[string]string {
-	out := make(map[string]string, len(p))
-	for name, template := range p {
-		if key, ok := soleHolder(template); ok {
-			if values[key] != "" {
-				out[name] = values[key]
-			}
-			continue
-		}
-		out[name] = placeholder().ReplaceAllStringFunc(template, func(match string) string {
-			return values[match[1:len(match)-1]]
-		})
+// api checks how the API is used.
+func (c *checker) api(d *Definition) {
+	a := d.API
+	if a.URL != "" {
+		c.url(d, "api.url", a.URL)
+	} else if a.GraphQL || a.Paginate != nil {
+		c.add("api.url", "missing")
 	}
-	return out
+	c.headers("api.headers", a.Headers, append([]string{"client_id"}, d.placeholders()...))
+	if a.Scheme == Basic && (a.QueryParam != "" || !slices.Equal(d.Grants, []string{StaticToken})) {
+		c.add("api.scheme", "basic is only for a definition whose only grant is static")
+	}
+	if a.Paginate != nil {
+		c.paginate(*a.Paginate)
+	}
 }
 
-func soleHolder(template string) (string, bool) {
-	inner, ok := strings.CutPrefix(template, "{")
-	if !ok {
-		return "", false
+func (c *checker) paginate(p Paginate) {
+	ways := 0
+	for _, used := range []bool{p.Next != "", p.Link, p.Page != "", p.Offset != ""} {
+		if used {
+			ways++
+		}
 	}
-	inner, ok = strings.CutSuffix(inner, "}")
-	return inner, ok && !strings.ContainsAny(inner, "{}")
+	counted := p.Page != "" || p.Offset != ""
+	switch {
+	case ways != 1:
+		c.add("api.paginate", "expected one of next, link, page and offset")
+	case counted && (p.Size == "" || p.Max < 1):
+		c.add("api.paginate", "page and offset need size and max")
+	case !counted && (p.Size != "" || p.Max != 0 || p.Items != "" || p.InForm):
+		c.add("api.paginate", "size, max, items and in_form go with page or offset")
+	case p.Page == "" && p.First != 0:
+		c.add("api.paginate.first", "goes with page")
+	}
+}
+
+func (c *checker) probe(d *Definition, path string, p Probe, further bool) {
+	c.url(d, path+".url", p.URL)
+	switch {
+	case p.JSON != "" && p.Method == "GET":
+		c.add(path+".json", "a GET has no body")
+	case p.JSON != "" && !json.Valid([]byte(p.JSON)):
+		c.add(path+".json", "not JSON")
+	case strings.ContainsFunc(p.JSON, unicode.IsControl):
+		c.add(path+".json", "expected one line")
+	}
+	for _, name := range bodyHolders(p.JSON) {
+		if !slices.Contains(d.placeholders(), name) {
+			c.add(path+".json", "{%s} is not known here; a brace that belongs to the body is followed by a space", name)
+		}
+	}
+	if further && len(p.On) == 0 {
+		c.add(path, "a further request needs on: the statuses after which it is tried")
+	}
+}
+
+// bodyHolders returns the placeholders in a JSON body, where other braces are part of the body.
+func bodyHolders(body string) []string {
+	var names []string
+	for rest := body; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			return names
+		}
+		rest = after
+		if name, _, ok := strings.Cut(after, "}"); ok && isWord(name) {
+			names = append(names, name)
+		}
+	}
+}
+
+func isWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
 }

@@ -2,8 +2,10 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,51 +18,57 @@ const sound = `name: acme
 title: Acme
 docs: https://acme.example/docs
 checked: 2026-11-22
+inputs:
+  - {name: shop, pattern: "[a-z]+", default: demo}
 client:
-  create: at https://acme.example/
   secret: optional
 grants: [authorization_code, password, client_credentials, static]
 redirect:
   default: http://127.0.0.1:8976/callback
 authorize:
   url: https://acme.example/authorize
-  send: {client_id: "{client_id}", state: "{state}"}
+  standard: false
+  params: {client_id: "{client_id}", state: "{state}"}
   pkce: S256
   code_life: 10m
 token:
   authorization_code:
     method: POST
-    url: https://acme.example/token
+    url: https://{shop}.acme.example/token
     encoding: form
+    standard: false
     client_auth: params
-    send: {code: "{code}"}
+    params: {code: "{code}"}
     headers: {X-Version: "1"}
   refresh:
     url: https://acme.example/token
     client_auth: basic
-    send: {refresh_token: "{refresh_token}"}
+    params: {resource: [a, b]}
   password:
     url: https://acme.example/token
   client_credentials:
     url: https://acme.example/token
+reply: {keep: [instance_url]}
+callback: {keep: [realmId]}
 lifetimes: {access: 1h, refresh: 336h}
 rotation: always
 api:
-  url: https://acme.example/api/
+  url: "{instance_url}/api/{realmId}/"
+  headers: {X-App: "{client_id}"}
 whoami:
   - url: https://acme.example/me
     show:
       - {name: id, path: id}
   - url: https://acme.example/me2
     method: POST
-    json: '{}'
+    json: '{"query":"{ me { id } }"}'
     on: [403]
 revoke:
   request:
     url: https://acme.example/revoke
-    send: {token: "{token}"}
-  retry: json
-  by_hand: at https://acme.example/
+    params: {token: "{token}"}
+  fallback_encoding: json
+  manual: at https://acme.example/
 `
 
 // write puts a definition into a folder of its own and returns its path.
@@ -73,85 +81,119 @@ func write(t *testing.T, file, text string) string {
 	return path
 }
 
-func TestASoundDefinitionPasses(t *testing.T) {
-	findings, err := Lint(write(t, "acme.yaml", sound))
-	if err != nil || len(findings) > 0 {
-		t.Errorf("%v, %v", findings, err)
-	}
-	d, err := parse([]byte(sound), "acme.yaml", "acme")
+// read returns a definition that must be right.
+func read(t *testing.T, text string) *Definition {
+	t.Helper()
+	d, err := Catalog{Dir: filepath.Dir(write(t, "acme.yaml", text))}.Find("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Authorize.CodeLife != 10*time.Minute || d.Token.AuthorizationCode.Headers["X-Version"] != "1" {
+	return d
+}
+
+func TestASoundDefinitionPasses(t *testing.T) {
+	findings, err := Catalog{}.Lint(write(t, "acme.yaml", sound))
+	if err != nil || len(findings) > 0 {
+		t.Errorf("%v, %v", findings, err)
+	}
+	d := read(t, sound)
+	if d.Authorize.CodeLife != 10*time.Minute || d.Token[AuthorizationCode].Headers["X-Version"] != "1" {
 		t.Errorf("%+v", d.Authorize)
 	}
 }
 
 func TestEveryRuleNamesItsLine(t *testing.T) {
+	const code, exchange = "  params: {client_id: \"{client_id}\", state: \"{state}\"}\n", `    params: {code: "{code}"}`
 	tests := []struct {
 		name     string
 		from, to string // the change
 		want     string // LINE: TEXT
 	}{
-		{"name missing", "name: acme\n", "\n", ` name: must be a-z`},
-		{"name in upper case", "name: acme", "name: Acme", `1: name: must be a-z`},
-		{"name of another file", "name: acme", "name: acne", `1: name: is acne, but the file is called acme.yaml`},
-		{"docs missing", "docs: https://acme.example/docs\n", "\n", ` docs: missing`},
-		{"docs no address", "docs: https://acme.example/docs", "docs: the page", `3: docs: not an address`},
-		{"docs unreadable", "docs: https://acme.example/docs", `docs: "https://[x"`, `3: docs: not an address`},
-		{"checked missing", "checked: 2026-11-22\n", "\n", ` checked: not a day`},
-		{"checked no day", "checked: 2026-11-22", "checked: yesterday", `4: checked: not a day`},
-		{"secret unknown word", "secret: optional", "secret: perhaps", `7: client.secret: must be`},
-		{"no grants", "grants: [authorization_code, password, client_credentials, static]", "grants: []", `8: grants: missing`},
-		{"unknown grant", ", static]", ", implicit]", `8: grants: "implicit" is none of`},
-		{"a grant not described", "  password:\n    url: https://acme.example/token\n", "", `8: grants: password needs token.password`},
-		{"a grant not listed", "password, client_credentials", "client_credentials", `8: grants: password is described but not listed`},
-		{"code grant without authorize", "authorize:\n  url: https://acme.example/authorize\n  send: {client_id: \"{client_id}\", state: \"{state}\"}\n  pkce: S256\n  code_life: 10m\n", "", `8: grants: authorization_code needs authorize`},
-		{"redirect no address", "default: http://127.0.0.1:8976/callback", "default: /callback", `10: redirect.default: not an address`},
-		{"authorize url missing", "  url: https://acme.example/authorize\n", "\n", `11: authorize.url: missing`},
-		{"authorize url in the clear", "url: https://acme.example/authorize", "url: http://acme.example/authorize", `12: authorize.url: http is only used for this machine`},
-		{"authorize without state", `, state: "{state}"}`, "}", `13: authorize.send: nothing holds {state}`},
-		{"authorize with a placeholder of another request", `state: "{state}"}`, `state: "{state}", c: "{code}"}`, `13: authorize.send.c: {code} is not known here`},
-		{"pkce unknown", "pkce: S256", "pkce: plain", `14: authorize.pkce: must be`},
-		{"code life negative", "code_life: 10m", "code_life: -1s", `15: authorize.code_life: must not be negative`},
-		{"method unknown", "method: POST\n    url: https://acme.example/token", "method: PATCH\n    url: https://acme.example/token", `18: token.authorization_code.method: must be`},
-		{"url missing", "    url: https://acme.example/token\n    encoding: form", "\n    encoding: form", `17: token.authorization_code.url: missing`},
-		{"url no address", "url: https://acme.example/token\n    encoding", "url: token\n    encoding", `19: token.authorization_code.url: not an address`},
-		{"url with a user", "url: https://acme.example/token\n    encoding", "url: https://u:p4ss@acme.example/token\n    encoding", `19: token.authorization_code.url: an address must not hold a user name`},
-		{"url with a fragment", "url: https://acme.example/token\n    encoding", "url: https://acme.example/token#x\n    encoding", `19: token.authorization_code.url: an address of an endpoint must not hold a fragment`},
-		{"url of another scheme", "url: https://acme.example/token\n    encoding", "url: ftp://acme.example/token\n    encoding", `19: token.authorization_code.url: only https`},
-		{"encoding unknown", "encoding: form", "encoding: xml", `20: token.authorization_code.encoding: must be`},
-		{"a GET with a body", "method: POST\n    url: https://acme.example/token", "method: GET\n    url: https://acme.example/token", `20: token.authorization_code.encoding: a GET has no body`},
-		{"client_auth unknown", "client_auth: params", "client_auth: digest", `21: token.authorization_code.client_auth: must be`},
-		{"nothing holds the code", `send: {code: "{code}"}`, `send: {code: x}`, `22: token.authorization_code.send: nothing holds {code}`},
-		{"a placeholder nobody knows", `send: {code: "{code}"}`, `send: {code: "{code}", x: "{client_idd}"}`, `22: token.authorization_code.send.x: {client_idd} is not known here`},
-		{"an empty placeholder", `send: {code: "{code}"}`, `send: {code: "{code}{}"}`, `22: token.authorization_code.send.code: {} is not known here`},
-		{"a parameter without a name", `send: {code: "{code}"}`, `send: {code: "{code}", "": x}`, `22: token.authorization_code.send: a parameter without a name`},
-		{"a header with a line break", `headers: {X-Version: "1"}`, `headers: {X-Version: "1\r\nX-Evil: 1"}`, `23: token.authorization_code.headers.X-Version: a header must not hold`},
-		{"a header that cannot be one", `headers: {X-Version: "1"}`, `headers: {"X Version": "1"}`, `23: token.authorization_code.headers: not the name of a header: "X Version"`},
-		{"the secret twice", `send: {refresh_token: "{refresh_token}"}`, `send: {refresh_token: "{refresh_token}", s: "{client_secret}"}`, `26: token.refresh.client_auth: basic, and yet`},
-		{"a renewal that does not send its token", `send: {refresh_token: "{refresh_token}"}`, `send: {grant_type: refresh_token}`, `27: token.refresh.send: nothing holds {refresh_token}`},
-		{"a renewal that asks for what is not told", `send: {refresh_token: "{refresh_token}"}`, `send: {refresh_token: "{refresh_token}", scope: "{scope}"}`, `27: token.refresh.send.scope: {scope} is not known here`},
-		{"a password grant without one", "  password:\n    url: https://acme.example/token\n", "  password:\n    url: https://acme.example/token\n    send: {u: \"{username}\"}\n", `30: token.password.send: nothing holds {password}`},
-		{"a life that is negative", "access: 1h", "access: -1h", `32: lifetimes: must not be negative`},
-		{"rotation unknown word", "rotation: always", "rotation: sometimes", `33: rotation: must be`},
-		{"api in the clear", "  url: https://acme.example/api/", "  url: http://acme.example/api/", `35: api.url: http is only`},
-		{"pages of an api without an address", "  url: https://acme.example/api/", "  paginate: {link: true}", `34: api.url: missing`},
-		{"pages by two ways", "  url: https://acme.example/api/", "  url: https://acme.example/api/\n  paginate: {link: true, next: n}", `36: api.paginate: `},
-		{"pages without a size", "  url: https://acme.example/api/", "  url: https://acme.example/api/\n  paginate: {page: p}", `36: api.paginate: `},
-		{"a size without pages", "  url: https://acme.example/api/", "  url: https://acme.example/api/\n  paginate: {link: true, size: s}", `36: api.paginate: `},
-		{"a first page of an offset", "  url: https://acme.example/api/", "  url: https://acme.example/api/\n  paginate: {offset: o, size: s, max: 5, first: 1}", `36: api.paginate.first: `},
-		{"a first page below 0", "  url: https://acme.example/api/", "  url: https://acme.example/api/\n  paginate: {page: p, size: s, max: 5, first: -1}", `36: api.paginate.first: `},
-		{"probe without address", "  - url: https://acme.example/me\n    show:", "  - method: GET\n    show:", `37: whoami.0.url: missing`},
-		{"a field without a path", "{name: id, path: id}", "{name: id}", `39: whoami.0.show.0: needs a name and a path`},
-		{"a further probe without on", "    on: [403]\n", "", `40: whoami.1: a further probe needs on`},
-		{"a further probe without address", "url: https://acme.example/me2", "url: ''", `40: whoami.1.url: missing`},
-		{"a probe that changes something", "method: POST\n    json", "method: DELETE\n    json", `41: whoami.1.method: must be GET or POST`},
-		{"a probe by GET with a body", "    method: POST\n    json", "    json", `41: whoami.1.json: a GET has no body`},
-		{"a probe with broken JSON", "json: '{}'", "json: '{'", `42: whoami.1.json: not JSON`},
-		{"no way to end a login", "  request:\n    url: https://acme.example/revoke\n    send: {token: \"{token}\"}\n  retry: json\n  by_hand: at https://acme.example/\n", "  family: true\n", `44: revoke: neither a request nor by_hand`},
-		{"a revocation that does not send the token", `send: {token: "{token}"}`, `send: {t: x}`, `47: revoke.request.send: nothing holds {token}`},
-		{"retry unknown", "retry: json", "retry: xml", `48: revoke.retry: must be`},
+		{"name in upper case", "name: acme", "name: Acme", `1: name: expected a value such as acme`},
+		{"name of another file", "name: acme", "name: acne", `1: name: acne, but the file is called acme.yaml`},
+		{"docs not an address", "docs: https://acme.example/docs", "docs: the page", `3: docs: expected an address`},
+		{"checked not a day", "checked: 2026-11-22", "checked: yesterday", `4: checked: expected a value such as 2026-11-22`},
+		{"an unknown key", "title: Acme", "titel: Acme", `2: titel: unknown key; did you mean title?`},
+		{"an unknown key with nothing near", "  secret: optional", "  bananas: 1", `8: client.bananas: unknown key; the keys here are create, metadata_url, secret`},
+		{"a key twice", "title: Acme\n", "title: Acme\ntitle: Acme\n", `3: title: already defined in line 2`},
+		{"an input without a name", "{name: shop,", "{", `6: inputs.0.name: missing`},
+		{"an input with the name of a placeholder", "name: shop, pattern", "name: code, pattern", `6: inputs.0.name: code is already a placeholder`},
+		{"a pattern that is none", `"[a-z]+"`, `"[a-z"`, `6: inputs.0.pattern: not a regular expression`},
+		{"a default beside the pattern", "default: demo", "default: demo1", `6: inputs.0.default: does not match`},
+		{"secret unknown word", "secret: optional", "secret: optionel", `8: client.secret: expected required, optional or none; did you mean optional?`},
+		{"no grants", "grants: [authorization_code, password, client_credentials, static]", "grants: []", `9: grants: authorization_code is described but not listed`},
+		{"a text for the grants", "grants: [authorization_code, password, client_credentials, static]", "grants: static", `9: grants: expected a list`},
+		{"unknown grant", ", static]", ", implicit]", `9: grants.3: expected authorization_code, `},
+		{"a grant not described", "  password:\n    url: https://acme.example/token\n", "", `9: grants: password needs token.password`},
+		{"a grant not listed", "password, client_credentials", "client_credentials", `9: grants: password is described but not listed`},
+		{"a grant without its assertion", "static]", "jwt_bearer]", `9: grants: jwt_bearer needs assertion`},
+		{"a grant without its device request", "static]", "device_code]", `9: grants: device_code needs token.device_code`},
+		{"code grant without authorize", "authorize:\n  url: https://acme.example/authorize\n  standard: false\n" + code + "  pkce: S256\n  code_life: 10m\n", "", `9: grants: authorization_code needs authorize`},
+		{"redirect not an address", "default: http://127.0.0.1:8976/callback", "default: /callback", `11: redirect.default: expected an address`},
+		{"authorize url missing", "  url: https://acme.example/authorize\n", "\n", `12: authorize.url: missing`},
+		{"authorize url in the clear", "url: https://acme.example/authorize", "url: http://acme.example/authorize", `13: authorize.url: http is only for this machine`},
+		{"a text for a boolean", "  standard: false\n  params", "  standard: no\n  params", `14: authorize.standard: expected true or false`},
+		{"authorize without state", `, state: "{state}"}`, "}", `15: authorize.params: no parameter holds {state}`},
+		{"authorize without client", `client_id: "{client_id}", `, "", `15: authorize.params: no parameter holds {client_id}`},
+		{"a standard parameter left out that is needed", "  standard: false\n" + code, "  params: {state: null}\n", `14: authorize.params: no parameter holds {state}`},
+		{"authorize with a placeholder of another request", `state: "{state}"}`, `state: "{state}", c: "{code}"}`, `15: authorize.params.c: {code} is not known here`},
+		{"authorize with the secret", `state: "{state}"}`, `state: "{state}", c: "{client_secret}"}`, `15: authorize.params.c: {client_secret} is not known here`},
+		{"a misspelt placeholder", `state: "{state}"}`, `state: "{stat}"}`, `15: authorize.params.state: {stat} is not known here; did you mean state?`},
+		{"pkce unknown", "pkce: S256", "pkce: plain", `16: authorize.pkce: expected S256 or none`},
+		{"code life negative", "code_life: 10m", "code_life: -1s", `17: authorize.code_life: expected a value such as 60s`},
+		{"a number for a duration", "access: 1h", "access: 3600", `37: lifetimes.access: expected a value such as 1h`},
+		{"method unknown", "method: POST\n    url: https://{shop}", "method: PATCH\n    url: https://{shop}", `20: token.authorization_code.method: expected GET, POST, PUT or DELETE`},
+		{"url missing", "    url: https://{shop}.acme.example/token\n", "\n", `19: token.authorization_code.url: missing`},
+		{"url not an address", "https://{shop}.acme.example/token", "token", `21: token.authorization_code.url: expected an address`},
+		{"url with a user", "https://{shop}.acme.example/token", "https://u:p4ss@acme.example/token", `21: token.authorization_code.url: an address must not hold a user name`},
+		{"url with a fragment", "https://{shop}.acme.example/token", "https://acme.example/token#x", `21: token.authorization_code.url: the address of an endpoint must not hold a fragment`},
+		{"url of another scheme", "https://{shop}.acme.example/token", "ftp://acme.example/token", `21: token.authorization_code.url: expected https`},
+		{"url with an unknown placeholder", "{shop}.acme", "{shp}.acme", `21: token.authorization_code.url: {shp} is not known here`},
+		{"url with a placeholder as scheme", "https://{shop}.acme.example/token", `"{shop}://acme.example/token"`, `21: token.authorization_code.url: a placeholder must not be part of the scheme`},
+		{"url with a placeholder as port", "{shop}.acme.example/token", "acme.example:{shop}/token", `21: token.authorization_code.url: a placeholder must not be part of the port`},
+		{"url that an input begins", "https://{shop}.acme.example/token", `"{shop}/token"`, `21: token.authorization_code.url: {shop} must not begin an address`},
+		{"url that a kept parameter begins", "https://{shop}.acme.example/token", `"{realmId}/token"`, `21: token.authorization_code.url: {realmId} must not begin an address`},
+		{"url with a kept parameter in the host", "https://{shop}.acme.example/token", "https://{realmId}.acme.example/token", `21: token.authorization_code.url: {realmId} comes from the redirect`},
+		{"url with a kept field before a domain", "https://{shop}.acme.example/token", `"{instance_url}.acme.example/token"`, `21: token.authorization_code.url: a / must follow`},
+		{"encoding unknown", "encoding: form", "encoding: xml", `22: token.authorization_code.encoding: expected form, json or query`},
+		{"a GET with a body", "method: POST\n    url: https://{shop}", "method: GET\n    url: https://{shop}", `22: token.authorization_code.encoding: expected query`},
+		{"client_auth unknown", "client_auth: params", "client_auth: digest", `24: token.authorization_code.client_auth: expected basic, basic_raw, params or private_key_jwt`},
+		{"nothing holds the code", exchange, `    params: {code: x}`, `25: token.authorization_code.params: no parameter holds {code}`},
+		{"an empty placeholder", exchange, `    params: {code: "{code}{}"}`, `25: token.authorization_code.params.code: a brace that belongs to no placeholder`},
+		{"a brace alone", exchange, `    params: {code: "{code}", x: "}"}`, `25: token.authorization_code.params.x: a brace that belongs to no placeholder`},
+		{"a parameter without a name", exchange, `    params: {code: "{code}", "": x}`, `25: token.authorization_code.params: a parameter without a name`},
+		{"a mapping for a parameter", exchange, `    params: {code: {a: b}}`, `25: token.authorization_code.params.code: expected a text or a list`},
+		{"a header with a line break", `headers: {X-Version: "1"}`, `headers: {X-Version: "1\r\nX-Evil: 1"}`, `26: token.authorization_code.headers.X-Version: a header must not hold`},
+		{"a header that cannot be one", `headers: {X-Version: "1"}`, `headers: {"X Version": "1"}`, `26: token.authorization_code.headers: not the name of a header: "X Version"`},
+		{"a header with an unknown placeholder", `headers: {X-Version: "1"}`, `headers: {X-Version: "{version}"}`, `26: token.authorization_code.headers.X-Version: {version} is not known here`},
+		{"the secret twice", `params: {resource: [a, b]}`, `params: {s: "{client_secret}"}`, `29: token.refresh.client_auth: the secret is among the parameters`},
+		{"a refresh that does not send its token", `params: {resource: [a, b]}`, `params: {refresh_token: null}`, `30: token.refresh.params: no parameter holds {refresh_token}`},
+		{"a refresh with a placeholder of a login", `params: {resource: [a, b]}`, `params: {scope: "{scope}"}`, `30: token.refresh.params.scope: {scope} is not known here`},
+		{"a password grant without one", "  password:\n    url: https://acme.example/token\n", "  password:\n    url: https://acme.example/token\n    standard: false\n    params: {u: \"{username}\"}\n", `34: token.password.params: no parameter holds {password}`},
+		{"a client grant without client", "  client_credentials:\n    url: https://acme.example/token\n", "  client_credentials:\n    url: https://acme.example/token\n    standard: false\n", `33: token.client_credentials.params: no parameter holds {client_id}`},
+		{"a kept field twice", "keep: [instance_url]", "keep: [instance_url, shop]", `35: reply.keep.1: shop is already a placeholder`},
+		{"a kept parameter twice", "keep: [realmId]", "keep: [instance_url]", `36: callback.keep.0: instance_url is already a placeholder`},
+		{"rotation unknown word", "rotation: always", "rotation: sometimes", `38: rotation: expected always, never or unknown`},
+		{"api in the clear", `  url: "{instance_url}/api/{realmId}/"`, "  url: http://acme.example/api/", `40: api.url: http is only`},
+		{"api headers with the secret", `X-App: "{client_id}"`, `X-App: "{client_secret}"`, `41: api.headers.X-App: {client_secret} is not known here`},
+		{"basic for tokens of a grant", `  headers: {X-App: "{client_id}"}`, "  scheme: basic", `41: api.scheme: basic is only for`},
+		{"pages of an api without an address", `  url: "{instance_url}/api/{realmId}/"`, "  paginate: {link: true}", `39: api.url: missing`},
+		{"pages by two ways", `  headers: {X-App: "{client_id}"}`, "  paginate: {link: true, next: n}", `41: api.paginate: `},
+		{"pages without a size", `  headers: {X-App: "{client_id}"}`, "  paginate: {page: p}", `41: api.paginate: `},
+		{"a size without pages", `  headers: {X-App: "{client_id}"}`, "  paginate: {link: true, size: s}", `41: api.paginate: `},
+		{"a first page of an offset", `  headers: {X-App: "{client_id}"}`, "  paginate: {offset: o, size: s, max: 5, first: 1}", `41: api.paginate.first: `},
+		{"a first page below 0", `  headers: {X-App: "{client_id}"}`, "  paginate: {page: p, size: s, max: 5, first: -1}", `41: api.paginate.first: the number is out of range`},
+		{"an expired rule with an unknown key", `  headers: {X-App: "{client_id}"}`, "  expired: [{stat: 400}]", `41: api.expired.0.stat: unknown key`},
+		{"whoami without address", "  - url: https://acme.example/me\n    show:", "  - method: GET\n    show:", `43: whoami.0.url: missing`},
+		{"a field without a path", "{name: id, path: id}", "{name: id}", `45: whoami.0.show.0.path: missing`},
+		{"a further probe without on", "    on: [403]\n", "", `46: whoami.1: a further request needs on`},
+		{"a probe that changes something", "method: POST\n    json", "method: DELETE\n    json", `47: whoami.1.method: expected GET or POST`},
+		{"a probe by GET with a body", "    method: POST\n    json", "    json", `47: whoami.1.json: a GET has no body`},
+		{"a probe with broken JSON", `json: '{"query":"{ me { id } }"}'`, "json: '{'", `48: whoami.1.json: not JSON`},
+		{"a probe with an unknown placeholder", `{ me { id } }`, `{ me {id} }`, `48: whoami.1.json: {id} is not known here`},
+		{"a status that is none", "on: [403]", "on: [4030]", `49: whoami.1.on.0: the number is out of range`},
+		{"a revocation that does not send the token", `params: {token: "{token}"}`, `params: {token: null}`, `53: revoke.request.params: no parameter holds {token}`},
+		{"fallback unknown", "fallback_encoding: json", "fallback_encoding: jso", `54: revoke.fallback_encoding: expected form, json or query; did you mean json?`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,7 +202,7 @@ func TestEveryRuleNamesItsLine(t *testing.T) {
 			}
 			text := strings.Replace(sound, tt.from, tt.to, 1)
 			path := write(t, "acme.yaml", text)
-			findings, err := Lint(path)
+			findings, err := Catalog{}.Lint(path)
 			if err != nil || len(findings) == 0 {
 				t.Fatalf("%v, %v", findings, err)
 			}
@@ -178,23 +220,39 @@ func TestEveryRuleNamesItsLine(t *testing.T) {
 				t.Errorf("%v, want %q", findings, tt.want)
 			}
 			_, err = Catalog{Dir: filepath.Dir(path)}.Find("acme")
-			if !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), findings[0].Text) || !strings.Contains(fail.HintOf(err), "provider lint") {
+			if advice := fail.Advice(err); !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), findings[0].Text) || advice == nil || advice.Do != fail.DoLint {
 				t.Errorf("Find: %v", err)
 			}
 		})
 	}
 }
 
-func TestStaticTokensAloneNeedAnAPI(t *testing.T) {
-	text := "name: acme\ndocs: https://a.example\nchecked: 2026-11-22\nclient: {create: there}\ngrants: [static]\nrevoke: {by_hand: there}\n"
-	findings, err := Lint(write(t, "acme.yaml", text))
-	if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Text, "api.url: missing") {
-		t.Errorf("%v, %v", findings, err)
-	}
-	d, err := parse([]byte(text+"api: {url: 'https://API.acme.example:443/v1/'}\n"), "acme.yaml", "acme")
+// One run of lint finds every mistake, whether the schema sees it or not.
+func TestLintFindsAllMistakesAtOnce(t *testing.T) {
+	text := strings.NewReplacer(
+		"title: Acme", "titel: Acme", "secret: optional", "secret: perhaps", "pkce: S256", "pkce: plain",
+		`{code: "{code}"}`, `{code: "{cod}"}`, "https://acme.example/revoke", "http://acme.example/revoke", "access: 1h", "access: soon",
+	).Replace(sound)
+	findings, err := Catalog{}.Lint(write(t, "acme.yaml", text))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var lines []int
+	for _, f := range findings {
+		lines = append(lines, f.Line)
+	}
+	if want := []int{2, 8, 16, 25, 25, 37, 52}; !slices.Equal(lines, want) {
+		t.Errorf("findings %v, want lines %v", findings, want)
+	}
+}
+
+func TestStaticTokensAloneNeedAnAPI(t *testing.T) {
+	text := "grants: [static]\n"
+	findings, err := Catalog{}.Lint(write(t, "acme.yaml", text))
+	if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Text, "api.url: missing") {
+		t.Errorf("%v, %v", findings, err)
+	}
+	d := read(t, text+"api: {url: 'https://API.acme.example:443/v1/'}\n")
 	if got := d.Origin(); got != "https://api.acme.example" {
 		t.Errorf("origin %q", got)
 	}
@@ -203,12 +261,12 @@ func TestStaticTokensAloneNeedAnAPI(t *testing.T) {
 func TestFindingsAreTheSameEachTime(t *testing.T) {
 	text := strings.NewReplacer(`{code: "{code}"}`, `{a: "{x}", b: "{x}", c: "{x}", d: "{x}"}`, "password, client_credentials", "static").Replace(sound)
 	path := write(t, "acme.yaml", text)
-	first, err := Lint(path)
+	first, err := Catalog{}.Lint(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		again, err := Lint(path)
+		again, err := Catalog{}.Lint(path)
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(first) {
 			t.Fatalf("%v, then %v", first, again)
 		}
@@ -216,67 +274,130 @@ func TestFindingsAreTheSameEachTime(t *testing.T) {
 }
 
 func TestSilenceMeansTheStandard(t *testing.T) {
-	text := `name: acme
-docs: https://acme.example/docs
-checked: 2026-11-22
-client: {create: there}
-grants: [authorization_code, password, client_credentials]
-authorize: {url: "https://acme.example/authorize"}
+	d := read(t, `authorize: {url: "https://acme.example/authorize"}
 token:
   authorization_code: {url: "https://acme.example/token"}
-  refresh: {url: "https://acme.example/token", client_auth: params}
+  refresh: {url: "https://acme.example/token", client_auth: params, params: {audience: [a, b], grant_type: null, refresh_token: "x-{refresh_token}"}}
   password: {url: "https://acme.example/token"}
   client_credentials: {url: "https://acme.example/token"}
+  jwt_bearer: {url: "https://acme.example/token"}
+assertion: {from: env}
 whoami: [{url: "https://acme.example/me"}]
 revoke: {request: {url: "https://acme.example/revoke"}}
-`
-	d, err := parse([]byte(text), "acme.yaml", "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tt := range map[string]struct {
-		r    *Request
-		auth string
-		send Params
-	}{
-		"code":    {d.Token.AuthorizationCode, "basic", Params{"grant_type": "authorization_code", "code": "{code}", "redirect_uri": "{redirect_uri}"}},
-		"refresh": {d.Token.Refresh, "params", Params{"grant_type": "refresh_token", "refresh_token": "{refresh_token}", "client_id": "{client_id}", "client_secret": "{client_secret}"}},
-		"password": {d.Token.Password, "basic", Params{
-			"grant_type": "password", "username": "{username}", "password": "{password}", "scope": "{scope}",
-		}},
-		"mint":   {d.Token.ClientCredentials, "basic", Params{"grant_type": "client_credentials", "scope": "{scope}"}},
-		"revoke": {d.Revoke.Request, "basic", Params{"token": "{token}", "token_type_hint": "{token_type_hint}"}},
+`)
+	for path, tt := range map[string]struct{ auth, sent string }{
+		"authorize":                {"", "client_id={client_id} code_challenge={code_challenge} code_challenge_method=S256 redirect_uri={redirect_uri} response_type=code scope={scope} state={state}"},
+		"token.authorization_code": {"basic", "code={code} code_verifier={code_verifier} grant_type=authorization_code redirect_uri={redirect_uri}"},
+		"token.refresh":            {"params", "audience=a audience=b client_id={client_id} client_secret={client_secret} refresh_token=x-{refresh_token}"},
+		"token.password":           {"basic", "grant_type=password password={password} scope={scope} username={username}"},
+		"token.client_credentials": {"basic", "grant_type=client_credentials scope={scope}"},
+		"token.jwt_bearer":         {"basic", "assertion={assertion} grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer scope={scope}"},
+		"revoke.request":           {"basic", "token={token} token_type_hint={token_type_hint}"},
 	} {
-		if tt.r.Method != "POST" || tt.r.Encoding != "form" || tt.r.ClientAuth != tt.auth || fmt.Sprint(tt.r.Send) != fmt.Sprint(tt.send) {
-			t.Errorf("%s: %+v", name, *tt.r)
+		r := d.Request(path)
+		if path != "authorize" && (r.Method != "POST" || r.Encoding != "form" || r.ClientAuth != tt.auth) {
+			t.Errorf("%s: %+v", path, *r)
+		}
+		if got := pairs(d.Params(KindAt(path), r)); got != tt.sent {
+			t.Errorf("%s:\n%s, want\n%s", path, got, tt.sent)
 		}
 	}
-	a := d.Authorize
-	want := Params{"response_type": "code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}", "scope": "{scope}", "state": "{state}"}
-	if a.PKCE != "S256" || fmt.Sprint(a.Send) != fmt.Sprint(want) {
-		t.Errorf("authorize: %+v", *a)
-	}
-	if d.Title != "acme" || d.Scopes.Separator != " " || d.Rotation != RotatesUnknown || !d.Rotates() || !d.SecretRequired() || d.WhoAmI[0].Method != "GET" {
+	if d.Authorize.PKCE != "S256" || d.Name != "acme" || d.Title != "acme" || d.Scopes.Separator != " " || d.Rotation != RotatesUnknown ||
+		!d.Rotates() || d.SecretRequired() || d.WhoAmI[0].Method != "GET" || d.API.Header != "Authorization" || d.API.Scheme != "Bearer" {
 		t.Errorf("%+v", d)
+	}
+	if want := []string{"authorization_code", "password", "client_credentials", "jwt_bearer"}; !slices.Equal(d.Grants, want) {
+		t.Errorf("grants %v, want %v", d.Grants, want)
+	}
+}
+
+// pairs prints parameters as "name=value" by name.
+func pairs(p map[string]Values) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		for _, value := range p[name] {
+			list = append(list, name+"="+value)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func TestWithoutTheStandardExactlyWhatIsWrittenIsSent(t *testing.T) {
+	d := read(t, `authorize:
+  url: https://acme.example/authorize
+  standard: false
+  params: {id: "{client_id}", s: "{state}"}
+token:
+  authorization_code: {url: "https://acme.example/token", standard: false, params: {c: "{code}"}}
+`)
+	for path, want := range map[string]string{"authorize": "id={client_id} s={state}", "token.authorization_code": "c={code}"} {
+		if got := pairs(d.Params(KindAt(path), d.Request(path))); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if got := d.Token[AuthorizationCode].ClientAuth; got != InParams {
+		t.Errorf("client_auth %s", got)
+	}
+	d.Authorize.PKCE = "S256" // where it is written, its parameters are sent
+	if got := pairs(d.Params(KindAt("token.authorization_code"), d.Token[AuthorizationCode])); got != "c={code} code_verifier={code_verifier}" {
+		t.Error(got)
+	}
+	d.Authorize.Params["challenge"] = Values{"{code_challenge}"} // under a name of its own
+	if got := pairs(d.Params(KindAt("authorize"), d.Request("authorize"))); got != "challenge={code_challenge} id={client_id} s={state}" {
+		t.Error(got)
 	}
 }
 
 func TestExpand(t *testing.T) {
 	values := map[string]string{"code": "c{state}&=", "state": "s", "empty": ""}
-	for name, tt := range map[string]struct{ send, want Params }{
-		"nothing":                              {nil, Params{}},
-		"fixed":                                {Params{"a": "b", "c": ""}, Params{"a": "b", "c": ""}},
-		"one placeholder":                      {Params{"a": "{code}"}, Params{"a": "c{state}&="}}, // what is put in is not looked at again
-		"no value, left out":                   {Params{"a": "{empty}", "b": "{unknown}"}, Params{}},
-		"no value inside a text, kept":         {Params{"a": "x{empty}y"}, Params{"a": "xy"}},
-		"two placeholders are a text":          {Params{"a": "{state}{empty}"}, Params{"a": "s"}},
-		"two placeholders without a value too": {Params{"a": "{empty}{empty}"}, Params{"a": ""}},
-		"braces that are none":                 {Params{"a": "{", "b": "}{", "c": "{{state}}"}, Params{"a": "{", "b": "}{", "c": "{s}"}},
+	for name, tt := range map[string]struct {
+		params Params
+		want   string
+	}{
+		"nothing":                      {nil, "map[]"},
+		"fixed":                        {Params{"a": {"b"}, "c": {""}}, "map[a:[b] c:[]]"},
+		"one placeholder":              {Params{"a": {"{code}"}}, "map[a:[c{state}&=]]"}, // what is put in is not looked at again
+		"repeated":                     {Params{"a": {"{state}", "x", "{empty}"}}, "map[a:[s x]]"},
+		"no value, left out":           {Params{"a": {"{empty}"}}, "map[]"},
+		"no value inside a text, kept": {Params{"a": {"x{empty}y"}}, "map[a:[xy]]"},
+		"two placeholders are a text":  {Params{"a": {"{state}{empty}"}}, "map[a:[s]]"},
+		"unknown":                      {Params{"a": {"{unknown}"}}, "a: {unknown} is not known"},
+		"unknown inside a text":        {Params{"a": {"x{unknown}"}}, "a: {unknown} is not known"},
+		"a brace alone":                {Params{"a": {"{"}}, "a: a brace that belongs to no placeholder"},
+		"a closing brace alone":        {Params{"a": {"}x{state}"}}, "a: a brace that belongs to no placeholder"},
+		"braces in braces":             {Params{"a": {"{{state}}"}}, "a: a brace that belongs to no placeholder"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.send.Expand(values); fmt.Sprint(got) != fmt.Sprint(map[string]string(tt.want)) {
-				t.Errorf("%q, want %q", got, tt.want)
+			got, err := tt.params.Expand(values)
+			text := fmt.Sprint(got)
+			if err != nil {
+				text = err.Error()
+			}
+			if text != tt.want {
+				t.Errorf("%s, want %s", text, tt.want)
 			}
 		})
+	}
+}
+
+func TestRule(t *testing.T) {
+	for _, tt := range []struct {
+		rule       Rule
+		status     int
+		code, text string
+		want       bool
+	}{
+		{Rule{}, 400, "a", "b", false},
+		{Rule{Code: "a"}, 400, "a", "", true},
+		{Rule{Code: "a"}, 400, "A", "", false},
+		{Rule{Code: "a", Text: "old Refresh"}, 401, "a", "The OLD refresh token was used.", true},
+		{Rule{Code: "a", Text: "old refresh"}, 401, "b", "old refresh", false},
+		{Rule{Text: "not yet"}, 401, "b", "Not yet!", true},
+		{Rule{Status: 400, Code: "a"}, 401, "a", "", false},
+		{Rule{Status: 400}, 400, "", "", true},
+	} {
+		if got := tt.rule.Matches(tt.status, tt.code, tt.text); got != tt.want {
+			t.Errorf("%+v, %d %q %q: %t", tt.rule, tt.status, tt.code, tt.text, got)
+		}
 	}
 }

@@ -2,8 +2,8 @@ package provider
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -58,102 +58,35 @@ func (d *Definition) clone() *Definition {
 		a := *d.Authorize
 		c.Authorize = &a
 	}
-	for _, r := range []**Request{
-		&c.Token.AuthorizationCode, &c.Token.Refresh, &c.Token.Password, &c.Token.ClientCredentials, &c.Revoke.Request,
-	} {
-		if *r != nil {
-			copied := **r
-			*r = &copied
+	copied := func(r *Request) *Request {
+		if r == nil {
+			return nil
 		}
+		another := *r
+		return &another
 	}
-	c.WhoAmI = append([]Probe(nil), d.WhoAmI...)
+	c.Token = map[string]*Request{}
+	for name, r := range d.Token {
+		c.Token[name] = copied(r)
+	}
+	c.Revoke.Request, c.DeviceAuthorization = copied(d.Revoke.Request), copied(d.DeviceAuthorization)
+	c.WhoAmI = slices.Clone(d.WhoAmI)
 	return &c
 }
 
 // endpoints returns every address in the definition to which something is sent.
 func (d *Definition) endpoints() []*string {
-	var list []*string
+	list := []*string{&d.API.URL}
 	if d.Authorize != nil {
 		list = append(list, &d.Authorize.URL)
 	}
-	for _, r := range []*Request{
-		d.Token.AuthorizationCode, d.Token.Refresh, d.Token.Password, d.Token.ClientCredentials, d.Revoke.Request,
-	} {
-		if r != nil {
+	for _, k := range Kinds() {
+		if r := d.Request(k.Path); r != nil && k.Path != "authorize" {
 			list = append(list, &r.URL)
 		}
 	}
 	for i := range d.WhoAmI {
 		list = append(list, &d.WhoAmI[i].URL)
 	}
-	if d.API.URL != "" {
-		list = append(list, &d.API.URL)
-	}
-	return list
-}
-
-// Origin returns the origin (RFC 6454) of the token endpoint, which is where credentials belong. A
-// provider of static tokens alone has that of its API.
-func (d *Definition) Origin() string {
-	for _, r := range []*Request{
-		d.Token.AuthorizationCode, d.Token.ClientCredentials, d.Token.Password, d.Token.Refresh,
-	} {
-		if r != nil {
-			return originOf(r.URL)
-		}
-	}
-	return originOf(d.API.URL)
-}
-
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return Origin(u)
-}
-
-// Origin returns scheme, host and port of an address in one spelling: lower case, without the port that
-// the scheme implies.
-func Origin(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	port := u.Port()
-	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
-		host += ":" + port
-	}
-	return strings.ToLower(u.Scheme) + "://" + host
-}
-
-// CheckURL reports whether secrets may be sent to an address: https, or http to this machine. It quotes
-// nothing of the address.
-func CheckURL(address string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return errors.New("not an address such as https://api.example.com/token")
-	case u.User != nil:
-		return errors.New("an address must not hold a user name or password")
-	case u.Fragment != "":
-		return errors.New("an address of an endpoint must not hold a fragment")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme != "http":
-		return errors.New("only https is used, and http for this machine")
-	case !Loopback(u.Hostname()):
-		return errors.New("http is only used for this machine (127.0.0.1, [::1], localhost): a secret would cross the network in the clear")
-	}
-	return nil
-}
-
-// Loopback reports whether a host is this machine beyond doubt: an address literal of the loopback
-// network, or `localhost`, which is dialled without asking a name server.
-func Loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return slices.DeleteFunc(list, func(address *string) bool { return *address == "" })
 }

@@ -12,15 +12,9 @@ import (
 // addresses returns every address of a definition to which something is sent, by where it stands.
 func addresses(d *Definition) map[string]string {
 	all := map[string]string{"api": d.API.URL}
-	if d.Authorize != nil {
-		all["authorize"] = d.Authorize.URL
-	}
-	for name, r := range map[string]*Request{
-		"code": d.Token.AuthorizationCode, "refresh": d.Token.Refresh, "password": d.Token.Password,
-		"mint": d.Token.ClientCredentials, "revoke": d.Revoke.Request,
-	} {
-		if r != nil {
-			all[name] = r.URL
+	for _, k := range Kinds() {
+		if r := d.Request(k.Path); r != nil {
+			all[k.Path] = r.URL
 		}
 	}
 	for i, p := range d.WhoAmI {
@@ -84,12 +78,12 @@ func TestAt(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := &Definition{Name: "x", Token: Token{Refresh: &Request{URL: tt.endpoint}}}
+			d := &Definition{Name: "x", Token: map[string]*Request{Refresh: {URL: tt.endpoint}}}
 			moved, err := d.At(tt.base, baseSetting)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := moved.Token.Refresh.URL; got != tt.want {
+			if got := moved.Token[Refresh].URL; got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -105,7 +99,7 @@ func TestAtRefuses(t *testing.T) {
 		"https://[::1", "https://proxy.example:port", " https://proxy.example", "https://proxy.example/\x00", "https://u:hunter22@[::1", "://x",
 		"https://:443",
 	} {
-		d := &Definition{Name: "x", Token: Token{Refresh: &Request{URL: "https://api.example.com/v1"}}}
+		d := &Definition{Name: "x", Token: map[string]*Request{Refresh: {URL: "https://api.example.com/v1"}}}
 		_, err := d.At(base, baseSetting)
 		if !fail.Is(err, fail.Usage) {
 			t.Errorf("%q: %v", base, err)
@@ -142,8 +136,8 @@ func TestOriginIsOneSpelling(t *testing.T) {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}
-	if got := originOf("https://[x"); got != "" {
-		t.Errorf("what is no address has the origin %q", got)
+	if got := originOf("https://{Shop}.acme.example/token"); got != "https://{shop}.acme.example" {
+		t.Errorf("the template has the origin %q", got)
 	}
 }
 
@@ -151,10 +145,10 @@ func TestOriginIsOneSpelling(t *testing.T) {
 func TestOriginIsThatOfTheTokenEndpoint(t *testing.T) {
 	at := func(host string) *Request { return &Request{URL: "https://" + host + "/token"} }
 	for want, d := range map[string]*Definition{
-		"https://code":    {Token: Token{AuthorizationCode: at("code"), Refresh: at("refresh"), Password: at("password")}},
-		"https://mint":    {Token: Token{ClientCredentials: at("mint"), Refresh: at("refresh")}},
-		"https://pass":    {Token: Token{Password: at("pass"), Refresh: at("refresh")}},
-		"https://refresh": {Token: Token{Refresh: at("refresh")}, API: API{URL: "https://api"}},
+		"https://code":    {Token: map[string]*Request{AuthorizationCode: at("code"), Refresh: at("refresh"), Password: at("password")}},
+		"https://mint":    {Token: map[string]*Request{ClientCredentials: at("mint"), Refresh: at("refresh")}},
+		"https://pass":    {Token: map[string]*Request{Password: at("pass"), Refresh: at("refresh")}},
+		"https://refresh": {Token: map[string]*Request{Refresh: at("refresh")}, API: API{URL: "https://api"}},
 		"https://api":     {API: API{URL: "https://api/v1"}},
 	} {
 		if got := d.Origin(); got != want {

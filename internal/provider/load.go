@@ -17,37 +17,52 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
-	"github.com/tokencli/tokencli/internal/yamlfile"
 )
 
 //go:embed builtin/*.yaml
 var builtin embed.FS
 
-// maxFile bounds a definition file: a hundred lines are usual, so that more is a mistake or an attack.
+// maxFile bounds a definition file; a hundred lines are usual.
 const maxFile = 256 << 10
 
-// Names is a list of field names that may be written as one name.
-type Names []string
-
-// UnmarshalYAML reads a name or a list of names.
-func (n *Names) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode {
-		*n = Names{node.Value}
-		return nil
-	}
-	return node.Decode((*[]string)(n))
-}
-
 // Catalog finds definitions: the built-in ones and those of the user. Only the definition that is asked
-// for is read and decoded. The zero value knows the built-in ones.
+// for, and what it extends, is read. The zero value knows the built-in ones.
 type Catalog struct {
 	Dir string // the user's definitions, NAME.yaml; may be missing
 }
 
-// Find returns the definition of that name, with fail.Usage where there is none or it is bad. A file of
-// the user's with the name of a built-in definition is refused: it would not count, or it would change
-// where the secrets of existing logins go.
+// source is the text of one definition.
+type source struct {
+	name string
+	path string // empty for a built-in one
+	text []byte
+}
+
+// Find returns the definition of that name, or a fail.Usage where it is unknown or wrong. A file of the
+// user's with the name of a built-in definition is refused: it would either be ignored or change where
+// the secrets of existing logins go.
 func (c Catalog) Find(name string) (*Definition, error) {
+	s, err := c.source(name)
+	if err != nil {
+		return nil, err
+	}
+	d, findings := c.load(s)
+	if len(findings) > 0 {
+		return nil, fail.New(fail.Usage, "%s:%s", s.path, findings[0]).Advise(fail.DoLint, s.path)
+	}
+	return d, nil
+}
+
+// Source returns the text of a definition as it is written, comments included.
+func (c Catalog) Source(name string) ([]byte, error) {
+	s, err := c.source(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.text, nil
+}
+
+func (c Catalog) source(name string) (*source, error) {
 	path, err := c.file(name)
 	if err != nil {
 		return nil, err
@@ -55,18 +70,11 @@ func (c Catalog) Find(name string) (*Definition, error) {
 	text, err := builtin.ReadFile("builtin/" + name + ".yaml")
 	switch {
 	case err == nil && path != "":
-		return nil, fail.New(fail.Usage, "%s: %s is the name of a built-in provider", path, name).
-			WithHint("give the file, and the definition in it, another name")
+		return nil, fail.New(fail.Usage, "%s: %s is the name of a built-in provider", path, name).Advise(fail.DoRenameFile, path)
 	case err == nil:
-		return parse(text, "builtin/"+name+".yaml", name)
+		return &source{name: name, text: text}, nil
 	case path == "":
-		names, _ := c.Names()
-		e := fail.New(fail.Usage, "unknown provider %q", redact.Scrub(name, 80)).
-			WithHint("the providers are %s", strings.Join(names, ", "))
-		if c.Dir != "" && account.ValidPart(name) {
-			e.Hint += "; a definition of your own goes to " + filepath.Join(c.Dir, name+".yaml")
-		}
-		return nil, e
+		return nil, c.unknown(name)
 	}
 	if err := safefile.CheckTrusted(c.Dir); err != nil {
 		return nil, err
@@ -74,12 +82,16 @@ func (c Catalog) Find(name string) (*Definition, error) {
 	if text, err = safefile.Read(path, maxFile, safefile.Config); err != nil {
 		return nil, err
 	}
-	d, err := parse(text, path, name)
-	if err != nil {
-		return nil, err
+	return &source{name: name, path: path, text: text}, nil
+}
+
+func (c Catalog) unknown(name string) error {
+	names, _ := c.Names()
+	e := fail.New(fail.Usage, "unknown provider %q", redact.Scrub(name, 80))
+	if near := fail.Nearest(name, names); near != "" {
+		return e.Advise(fail.DoUseProvider, near)
 	}
-	d.Path = path
-	return d, nil
+	return e.Advise(fail.DoChooseProvider, strings.Join(names, ", "), filepath.Join(c.Dir, "NAME.yaml"))
 }
 
 // file returns the path of the user's definition of that name; empty: there is none.
@@ -94,14 +106,14 @@ func (c Catalog) file(name string) (string, error) {
 			continue
 		}
 		if found != "" {
-			return "", fail.New(fail.Usage, "%s and %s define the same provider", found, path).WithHint("keep one of them")
+			return "", fail.New(fail.Usage, "%s and %s define the same provider", found, path).Advise(fail.DoRenameFile, path)
 		}
 		found = path
 	}
 	return found, nil
 }
 
-// Known reports, with the error of Find, that there is no definition of that name. It reads none.
+// Known returns the error of Find where no definition has that name. It reads none that is built in.
 func (c Catalog) Known(name string) error {
 	if _, err := builtin.Open("builtin/" + name + ".yaml"); err == nil {
 		return nil
@@ -154,113 +166,33 @@ func definitionName(file string) (string, bool) {
 	return strings.CutSuffix(file, ".yml")
 }
 
-// parse decodes a definition strictly and checks it. want is the name it must have.
-func parse(text []byte, path, want string) (*Definition, error) {
-	d, err := decode(text)
-	if err != nil {
-		return nil, fail.New(fail.Usage, "%s: %w", path, err).WithHint("tokencli provider lint %s", path)
-	}
-	d.fillIn()
-	if findings := d.check(text, want); len(findings) > 0 {
-		return nil, fail.New(fail.Usage, "%s:%s", path, findings[0]).WithHint("tokencli provider lint %s", path)
-	}
-	return d, nil
-}
-
-func decode(text []byte) (*Definition, error) {
-	var d Definition
-	if err := yamlfile.Decode(text, &d); err != nil {
-		return nil, err
-	}
-	return &d, nil
-}
-
-// fillIn puts in what RFC 6749 says where the definition is silent, so that the definition of a standard
-// provider is short and nobody else has to know the standard names.
-func (d *Definition) fillIn() {
-	if d.Title == "" {
-		d.Title = d.Name
-	}
-	if d.Scopes.Separator == "" {
-		d.Scopes.Separator = " "
-	}
-	if d.Rotation == "" {
-		d.Rotation = RotatesUnknown
-	}
-	if d.Client.Secret == "" {
-		d.Client.Secret = "required"
-	}
-	if a := d.Authorize; a != nil {
-		if a.PKCE == "" {
-			a.PKCE = "S256"
+// load makes a definition of its text. Built-in ones are not checked: a test did that.
+func (c Catalog) load(s *source) (*Definition, []Finding) {
+	if s.path == "" {
+		d := new(Definition)
+		if err := yaml.Unmarshal(s.text, d); err != nil {
+			panic(err) // a part of the program
 		}
-		if a.Send == nil {
-			a.Send = Params{
-				"response_type": "code", "client_id": "{client_id}", "redirect_uri": "{redirect_uri}",
-				"scope": "{scope}", "state": "{state}",
-			}
-		}
+		d.fillIn(s.name)
+		return d, nil
 	}
-	d.Token.AuthorizationCode.fillIn(Params{"grant_type": "authorization_code", "code": "{code}", "redirect_uri": "{redirect_uri}"})
-	d.Token.Refresh.fillIn(Params{"grant_type": "refresh_token", "refresh_token": "{refresh_token}"})
-	d.Token.Password.fillIn(Params{"grant_type": "password", "username": "{username}", "password": "{password}", "scope": "{scope}"})
-	d.Token.ClientCredentials.fillIn(Params{"grant_type": "client_credentials", "scope": "{scope}"})
-	d.Revoke.Request.fillIn(Params{"token": "{token}", "token_type_hint": "{token_type_hint}"})
-	r := &d.Reply
-	for names, standard := range map[*Names]string{
-		&r.AccessToken: "access_token", &r.TokenType: "token_type", &r.RefreshToken: "refresh_token",
-		&r.Scope: "scope", &r.ExpiresIn: "expires_in",
-		&d.Errors.Code: "error", &d.Errors.Description: "error_description",
-	} {
-		if *names == nil {
-			*names = Names{standard}
-		}
+	check := &checker{}
+	root := check.parse(s.text)
+	if root == nil || !check.validate(root) {
+		return nil, check.findings
 	}
-	for i := range d.WhoAmI {
-		if d.WhoAmI[i].Method == "" {
-			d.WhoAmI[i].Method = "GET"
-		}
+	d, _ := c.extend(check, root, s, nil)
+	if d == nil {
+		return nil, check.sorted()
 	}
+	d.Path = s.path
+	check.definition(d, s.name)
+	return d, check.sorted()
 }
 
-func (r *Request) fillIn(standard Params) {
-	if r == nil {
-		return
-	}
-	if r.Method == "" {
-		r.Method = "POST"
-	}
-	if r.Encoding == "" {
-		r.Encoding = "form"
-	}
-	if r.ClientAuth == "" {
-		r.ClientAuth = "basic"
-	}
-	if r.Send == nil {
-		r.Send = standard
-		if r.ClientAuth == "params" {
-			r.Send["client_id"], r.Send["client_secret"] = "{client_id}", "{client_secret}"
-		}
-	}
-}
-
-// Finding is something wrong with a definition.
-type Finding struct {
-	Line int // 0 where it concerns the file as a whole
-	Text string
-}
-
-// String returns the finding as ":LINE: TEXT" wants it, without the leading colon.
-func (f Finding) String() string {
-	if f.Line == 0 {
-		return " " + f.Text
-	}
-	return fmt.Sprintf("%d: %s", f.Line, f.Text)
-}
-
-// Lint returns what is wrong with a definition file; nothing where it can be used. An unreadable file is
-// a fail.Usage. Who owns the file does not matter here: nothing is done with it.
-func Lint(path string) ([]Finding, error) {
+// Lint returns everything that is wrong with a definition file; nothing where it can be used. A file that
+// cannot be read is a fail.Usage. Who owns it does not matter here.
+func (c Catalog) Lint(path string) ([]Finding, error) {
 	text, err := readSmall(path)
 	if err != nil {
 		return nil, fail.New(fail.Usage, "%s cannot be read: %w", path, err)
@@ -269,18 +201,17 @@ func Lint(path string) ([]Finding, error) {
 	if !ok {
 		return []Finding{{Text: "the file name does not end in .yaml"}}, nil
 	}
-	d, err := decode(text)
-	if err != nil {
-		return []Finding{lineOf(err)}, nil
+	if c.Dir == "" {
+		c.Dir = filepath.Dir(path)
 	}
-	d.fillIn()
-	findings := d.check(text, name)
+	_, findings := c.load(&source{name: name, path: path, text: text})
 	if slices.Contains(Builtin(), name) {
-		findings = append([]Finding{{Text: fmt.Sprintf("%s is the name of a built-in provider", name)}}, findings...)
+		findings = append([]Finding{{Text: name + " is the name of a built-in provider"}}, findings...)
 	}
 	return findings, nil
 }
 
+// readSmall reads a file of the user's choice up to a bound. Its errors do not repeat the path.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -296,21 +227,4 @@ func readSmall(path string) ([]byte, error) {
 		err = fmt.Errorf("larger than %d bytes", maxFile)
 	}
 	return text, err
-}
-
-func lineOf(err error) Finding {
-	var line int
-	text := err.Error()
-	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
-		_, text, _ = strings.Cut(text, ": ")
-	}
-	return Finding{Line: line, Text: text}
-}
-
-// Source returns the text of a definition as it was written, for showing it with its comments.
-func (c Catalog) Source(d *Definition) ([]byte, error) {
-	if d.Path == "" {
-		return builtin.ReadFile("builtin/" + d.Name + ".yaml")
-	}
-	return safefile.Read(d.Path, maxFile, safefile.Config)
 }

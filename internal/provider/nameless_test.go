@@ -92,7 +92,8 @@ func namesIn(file *ast.File, isCommand bool) []ast.Node {
 func isHelp(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.KeyValueExpr:
-		return slices.Contains([]string{"Short", "Long", "Example"}, text(n.Key)) && isText(n.Value)
+		_, isAction := n.Key.(*ast.SelectorExpr) // the table of hints
+		return (isAction || slices.Contains([]string{"Short", "Long", "Example"}, text(n.Key))) && isText(n.Value)
 	case *ast.CallExpr:
 		var name string
 		switch f := n.Fun.(type) {

@@ -18,7 +18,7 @@ type Fact struct {
 }
 
 // Lint returns what is wrong with a definition file, each as "LINE: TEXT".
-func Lint(path string) ([]provider.Finding, error) { return provider.Lint(path) }
+func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.Lint(path) }
 
 // Facts puts a definition into words, with the settings applied, unknown things included.
 func (s *Session) Facts(name string) ([]Fact, error) {
@@ -42,32 +42,31 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 	add("client", "made at: "+d.Client.Create, "secret: "+d.Client.Secret)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
-		add("authorize", a.URL, "parameters: "+names(a.Send), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
+		add("authorize", a.URL, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
 	}
 	for _, r := range []struct {
-		name string
-		*provider.Request
+		name, path string
 	}{
-		{"code exchange", d.Token.AuthorizationCode},
-		{"password", d.Token.Password},
-		{"client credentials", d.Token.ClientCredentials},
-		{"refresh", d.Token.Refresh},
-		{"revoke", d.Revoke.Request},
+		{"code exchange", "token.authorization_code"},
+		{"password", "token.password"},
+		{"client credentials", "token.client_credentials"},
+		{"refresh", "token.refresh"},
+		{"revoke", "revoke.request"},
 	} {
-		if r.Request != nil {
-			add(r.name, request(r.Request))
+		if d.Request(r.path) != nil {
+			add(r.name, request(d, r.path))
 		}
 	}
-	add("end by hand", d.Revoke.ByHand)
+	add("end by hand", d.Revoke.Manual)
 	add("redirect URI", redirects(d)...)
 	if d.Has("authorization_code") || len(d.Scopes.Default) > 0 {
 		add("scopes", "default: "+either(strings.Join(d.Scopes.Default, " "), "none"), d.Scopes.Note)
 	}
 	add("access token", "life: "+life(d.Lifetimes.Access), presented(d))
-	if d.Token.Refresh != nil {
+	if d.Token[provider.Refresh] != nil {
 		add("refresh token", "life: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
 	}
-	add("static token", either(d.Static.Looks, ""), d.Static.Create)
+	add("static token", either(d.Static.Format, ""), d.Static.Create)
 	if d.API.URL != "" {
 		kind := ""
 		if d.API.GraphQL {
@@ -82,16 +81,18 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 	return facts, nil
 }
 
-func request(r *provider.Request) string {
+func request(d *provider.Definition, path string) string {
+	r := d.Request(path)
 	where := map[string]string{"form": "as a form", "json": "as JSON", "query": "in the query"}[r.Encoding]
 	auth := ""
-	if r.ClientAuth == "basic" {
+	if r.ClientAuth == provider.Basic {
 		auth = ", client by Basic"
 	}
-	return fmt.Sprintf("%s %s %s: %s%s", r.Method, r.URL, where, names(r.Send), auth)
+	return fmt.Sprintf("%s %s %s: %s%s", r.Method, r.URL, where, names(d, path), auth)
 }
 
-func names(p provider.Params) string {
+func names(d *provider.Definition, path string) string {
+	p := d.Params(provider.KindAt(path), d.Request(path))
 	list := make([]string, 0, len(p))
 	for name := range p {
 		list = append(list, name)

@@ -114,8 +114,8 @@ func (s *Session) sayByHand(client *oauth.Client, c *credential.Credential, loca
 			s.tell("the refresh token stays valid %s", until(c.RefreshExpiresAt, s.now()))
 		}
 	}
-	if d.Revoke.ByHand != "" {
-		s.tell("to end it now: %s", d.Revoke.ByHand)
+	if d.Revoke.Manual != "" {
+		s.tell("to end it now: %s", d.Revoke.Manual)
 	}
 }
 

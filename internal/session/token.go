@@ -11,6 +11,7 @@ import (
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/store"
 )
 
@@ -187,7 +188,7 @@ func (r *renewal) means(c *credential.Credential) (*means, error) {
 	m := &means{registration: oauth.Registration{ID: c.ClientID, Secret: secret}}
 	m.mint = c.Grant == credential.ClientCredentials && c.ClientID != "" && secret != ""
 	ended := !c.Ended.IsZero() && !r.force && secret == c.ClientSecret.Reveal()
-	m.refresh = c.RefreshToken != "" && !ended && r.client.Definition.Token.Refresh != nil
+	m.refresh = c.RefreshToken != "" && !ended && r.client.Definition.Token[provider.Refresh] != nil
 	switch {
 	case m.refresh || m.mint:
 		return m, nil
@@ -291,7 +292,7 @@ func (r *renewal) repeated(c *credential.Credential) string {
 }
 
 func sendsRedirectURI(client *oauth.Client) bool {
-	return client.Definition.Token.AuthorizationCode != nil && client.SendsRedirectURI()
+	return client.SendsRedirectURI()
 }
 
 // believe decides what a refused grant means. It is believed only after the store was read once more:

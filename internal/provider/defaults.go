@@ -1,0 +1,111 @@
+package provider
+
+import (
+	"maps"
+	"slices"
+)
+
+// fillIn puts in the defaults, so that the definition of a standard provider is short and no other code
+// has to know the standard names.
+func (d *Definition) fillIn(name string) {
+	set := func(value *string, standard string) {
+		if *value == "" {
+			*value = standard
+		}
+	}
+	set(&d.Name, name)
+	set(&d.Title, d.Name)
+	set(&d.Client.Secret, "optional")
+	set(&d.Scopes.Separator, " ")
+	set((*string)(&d.Rotation), string(RotatesUnknown))
+	set(&d.API.Header, "Authorization")
+	set(&d.API.Scheme, "Bearer")
+	set(&d.API.URL, d.Resource)
+	maps.DeleteFunc(d.Token, func(_ string, r *Request) bool { return r == nil })
+	for _, k := range Kinds() {
+		if r := d.Request(k.Path); r != nil && k.Path != "authorize" {
+			r.fillIn()
+		}
+	}
+	if a := d.Authorize; a != nil {
+		if a.Standard != nil && !*a.Standard {
+			set(&a.PKCE, "none")
+		}
+		set(&a.PKCE, "S256")
+	}
+	for i := range d.WhoAmI {
+		set(&d.WhoAmI[i].Method, "GET")
+	}
+	for i := range d.Inputs {
+		set(&d.Inputs[i].Prompt, d.Inputs[i].Name)
+	}
+	d.Reply.fillIn()
+	d.Errors.fillIn()
+	if d.Grants == nil {
+		d.Grants = d.describedGrants()
+	}
+}
+
+func (r *Request) fillIn() {
+	if r.Method == "" {
+		r.Method = "POST"
+	}
+	if r.Encoding == "" {
+		r.Encoding = "form"
+	}
+	if r.ClientAuth == "" && r.standard() {
+		r.ClientAuth = Basic
+	} else if r.ClientAuth == "" {
+		r.ClientAuth = InParams
+	}
+}
+
+func (r *Reply) fillIn() {
+	setNames(&r.AccessToken, "access_token")
+	setNames(&r.TokenType, "token_type")
+	setNames(&r.RefreshToken, "refresh_token")
+	setNames(&r.IDToken, "id_token")
+	setNames(&r.Scope, "scope")
+	setNames(&r.ExpiresIn, "expires_in")
+	setNames(&r.RefreshExpiresIn, "refresh_expires_in")
+}
+
+func (e *Errors) fillIn() {
+	setNames(&e.Code, "error")
+	setNames(&e.Description, "error_description")
+}
+
+func setNames(names *Names, standard string) {
+	if *names == nil {
+		*names = Names{standard}
+	}
+}
+
+// describedGrants returns the grants of a definition that lists none.
+func (d *Definition) describedGrants() []string {
+	var grants []string
+	for _, k := range Kinds() {
+		if k.Grant != "" && d.Request(k.Path) != nil {
+			grants = append(grants, k.Grant)
+		}
+	}
+	if grants == nil && (d.Issuer != "" || d.Resource != "") {
+		return []string{AuthorizationCode}
+	}
+	if grants == nil || d.Static != (Static{}) {
+		grants = append(grants, StaticToken)
+	}
+	return grants
+}
+
+// Discovers reports whether endpoints come from metadata.
+func (d *Definition) Discovers() bool { return d.Issuer != "" || d.Resource != "" }
+
+// placeholders returns the names of the values that each login has: inputs, kept fields, kept parameters.
+func (d *Definition) placeholders() []string {
+	names := slices.Concat(d.Reply.Keep, d.Callback.Keep)
+	for _, input := range d.Inputs {
+		names = append(names, input.Name)
+	}
+	return names
+}
