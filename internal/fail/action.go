@@ -18,6 +18,22 @@ const (
 	DoCopyAgain
 	// DoRemoveCharacter: remove the character from the setting [variable, flag or place in a file].
 	DoRemoveCharacter
+	// DoCheckBaseURL: check the base URL, if one is set.
+	DoCheckBaseURL
+	// DoCheckClient: check the client id and secret [where clients are created].
+	DoCheckClient
+	// DoCheckNetwork: check the network connection.
+	DoCheckNetwork
+	// DoCheckProxy: check the proxy settings.
+	DoCheckProxy
+	// DoSetCertificates: set the variable to a file with certificates, or unset it [variable].
+	DoSetCertificates
+	// DoSetProxy: set the variable to the address of a proxy, or unset it [variable].
+	DoSetProxy
+	// DoTrustCertificate: trust the certificate of a proxy that inspects TLS.
+	DoTrustCertificate
+	// DoWait: try again after a while [duration].
+	DoWait
 
 	// DoLint: check the definition in the file [path].
 	DoLint

@@ -207,7 +207,7 @@ func (r *Response) judge() *Error {
 	case r.Status == http.StatusUnauthorized && r.own:
 		return &Error{Fail: fail.New(fail.LoginNeeded, "%s does not accept the token (%s)", title, status)}
 	case r.Status == http.StatusTooManyRequests || r.Status >= 500:
-		e := fail.New(fail.Unavailable, "%s asks to come back later (%s)", title, status)
+		e := fail.New(fail.Unavailable, "%s asks to retry later (%s)", title, status)
 		if r.after > 0 {
 			e.Hint = "try again in " + r.after.Round(time.Second).String()
 		}

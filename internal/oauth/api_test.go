@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -204,7 +203,7 @@ func TestCallRedirects(t *testing.T) {
 		{"holds it in the fragment", "GET a", "", false, "OTHER/#" + secretToken, 302, nil, "holds the token"},
 		{"holds it on the same origin", "GET a", "", true, "/v1/b?access_token=" + secretToken, 302, nil, "holds the token"},
 		{"a loop", "GET a", "", false, "/v1/loop", 302, nil, "more than 10 times"},
-		{"no TLS", "GET a", "", false, "http://evil.example/", 302, nil, "only used for this machine"},
+		{"no TLS", "GET a", "", false, "http://evil.example/", 302, nil, "only for this machine"},
 		{"a password", "GET a", "", false, "http://user:hunter2@OTHERHOST/", 302, nil, "user name or password"},
 		{"another scheme", "GET a", "", false, "file:///etc/passwd", 302, nil, "of no use"},
 		{"opaque", "GET a", "", false, "http:evil", 302, nil, "of no use"},
@@ -600,7 +599,7 @@ func TestCallUnreachable(t *testing.T) {
 		}
 	}
 	c := apiClient(t, server.URL)
-	c.HTTP.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	c.HTTP.Transport.(*http.Transport).TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	if r, _, err := readAll(t, c, callOf(t, c, "GET a")); r == nil || !fail.Is(err, fail.Refused) {
 		t.Errorf("%v", err)
 	}

@@ -3,70 +3,92 @@ package oauth
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"runtime"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
-// NewHTTP returns the HTTP client for token traffic: no redirect is followed, TLS is 1.2 or later, the
-// proxy and certificate settings of the environment count, `localhost` is this machine without asking a
-// name server, and a connection carries one request. That last point matters: net/http sends a GET again
-// when a kept connection turns out dead, which would spend a refresh token twice with a provider that
-// takes it by GET.
+const (
+	dialTime      = 10 * time.Second
+	handshakeTime = 10 * time.Second
+	maxHeader     = 64 << 10 // bytes
+)
+
+// NewHTTP returns the HTTP client for token traffic. It follows no redirect, uses TLS 1.2 or later and the
+// proxy and certificates of the environment, and reaches `localhost` without DNS. A connection carries one
+// request: net/http repeats a GET if a kept connection turns out dead, which would spend a refresh token
+// twice at a provider that takes it by GET. It speaks HTTP/1.1, because GODEBUG=http2debug prints the
+// headers of HTTP/2, and because what arrives is recorded (see recording).
 func NewHTTP() *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dial := dialLocal(&net.Dialer{Timeout: dialTime})
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	settings := sync.OnceValue(func() error {
+		roots, err := certificates()
+		if roots != nil {
+			config.RootCAs = roots
+		}
+		if err != nil {
+			return err
+		}
+		return checkProxies()
+	})
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            dialLocal(dialer),
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots()},
-			TLSHandshakeTimeout:    10 * time.Second,
-			ForceAttemptHTTP2:      true,
+			// Proxy is called before each request is sent: the settings are checked there, and not when a
+			// client is made that may never send anything.
+			Proxy: func(req *http.Request) (*url.URL, error) {
+				if err := settings(); err != nil {
+					return nil, err
+				}
+				return http.ProxyFromEnvironment(req)
+			},
+			OnProxyConnectResponse: refusedByProxy,
+			DialContext:            dialPlain(dial),
+			DialTLSContext:         dialTLS(dial, config),
+			TLSClientConfig:        config,
+			TLSHandshakeTimeout:    handshakeTime,
+			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2
 			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: 64 << 10,
+			MaxResponseHeaderBytes: maxHeader,
 		},
 	}
 }
 
-// dialLocal dials `localhost` as the two loopback literals. What a name server or a hosts file says of
-// it must not decide where a secret goes over plain http.
-func dialLocal(dialer *net.Dialer) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// proxyRefusal is a proxy's refusal to connect to a host.
+type proxyRefusal struct{ proxy, status string }
+
+func (e *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy %s refused to connect (%s)", e.proxy, e.status)
+}
+
+func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	return &proxyRefusal{proxy: proxy.Host, status: strings.TrimSpace(status)}
+}
+
+// dialLocal dials `localhost` as the two loopback literals: neither DNS nor a hosts file may decide where a
+// secret goes over plain http.
+func dialLocal(d *net.Dialer) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil || !strings.EqualFold(host, "localhost") {
-			return dialer.DialContext(ctx, network, addr)
+			return d.DialContext(ctx, network, addr)
 		}
-		conn, err := dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		conn, err := d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
 		if err == nil {
 			return conn, nil
 		}
-		if conn, err6 := dialer.DialContext(ctx, network, net.JoinHostPort("::1", port)); err6 == nil {
+		if conn, err6 := d.DialContext(ctx, network, net.JoinHostPort("::1", port)); err6 == nil {
 			return conn, nil
 		}
 		return nil, err
 	}
-}
-
-// roots honours SSL_CERT_FILE on the systems where crypto/x509 does not; elsewhere, and without it, nil
-// stands for the system's own.
-func roots() *x509.CertPool {
-	path := os.Getenv("SSL_CERT_FILE")
-	if path == "" || runtime.GOOS != "windows" && runtime.GOOS != "darwin" {
-		return nil
-	}
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	pool.AppendCertsFromPEM(pem)
-	return pool
 }

@@ -11,37 +11,38 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// expiry works out when a token ends, by the local clock: the life that the reply states, or implies by
-// an instant, is counted from the request. What is unreadable or over gives way to the default.
-func (c *Client) expiry(r *Reply, a *answer, object map[string]any, what string, in, at provider.Names, standard time.Duration) time.Time {
-	var life time.Duration
+// expiry returns the lifetime that a reply states for a token, in seconds or by an instant, and when the
+// token expires by the local clock. An unreadable or past statement counts as none; the expiry is then that of
+// the definition's default.
+func (c *Client) expiry(r *Reply, a *answer, object map[string]any, what string, in, at provider.Names, standard time.Duration) (life time.Duration, expires time.Time) {
 	stated := false
 	if v, ok := valueAt(object, at); ok {
 		stated = true
 		life = lifeUntil(v, serverNow(a))
 	}
 	if v, ok := valueAt(object, in); ok && life <= 0 {
-		stated = true
+		stated = what == "access token" || !isZero(v)
 		life = seconds(v)
 	}
-	if life > 0 {
-		return a.asked.Add(life)
-	}
-	assumed := "no end is"
-	if standard > 0 {
-		assumed = standard.String() + " is"
-	}
-	if stated {
-		r.Notes = append(r.Notes, "the expiry of the "+what+" could not be read; "+assumed+" assumed")
+	switch {
+	case life > 0:
+		return life, a.asked.Add(life)
+	case stated:
+		r.Notes = append(r.Notes, "could not read the expiry of the "+what)
 	}
 	if standard == 0 {
-		return time.Time{}
+		return 0, time.Time{}
 	}
-	return a.asked.Add(standard)
+	return 0, a.asked.Add(standard)
 }
 
-// serverNow returns the provider's clock at the time of the answer, or the local one where the reply
-// does not tell.
+func isZero(v any) bool {
+	n, ok := number(v)
+	return ok && n == 0
+}
+
+// serverNow returns the provider's clock at the time of the answer, or the local one if the reply does not
+// tell.
 func serverNow(a *answer) time.Time {
 	if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
 		return t
@@ -51,11 +52,11 @@ func serverNow(a *answer) time.Time {
 
 const year = 365 * 24 * time.Hour
 
-// longest is the longest life that is believed; beyond it a number means something else.
+// longest is the longest lifetime that is believed.
 const longest = 100 * year
 
-// seconds reads a number of seconds, which some services write as a text. What is no such number, or no
-// believable one, is 0.
+// seconds reads a number of seconds, which some services write as a string. 0: it is none, or not a
+// plausible one.
 func seconds(v any) time.Duration {
 	n, ok := number(v)
 	if !ok || n < 0 || n > longest.Seconds() {
@@ -78,19 +79,38 @@ func number(v any) (float64, bool) {
 	return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
-// instants are the ways to write an instant that are read. The fraction of a second may have any number
-// of digits. What has no zone is taken as UTC. Abbreviations of other zones are not read: what they mean
-// would depend on this machine.
-var instants = []string{
-	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05 -0700",
-	"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 GMT", "2006-01-02 15:04:05", "2006-01-02 15:04",
-	http.TimeFormat, time.RFC1123Z,
+// instantLayouts returns the forms in which an instant is read: RFC 3339 and ISO 8601, SQL, and HTTP dates.
+// The fraction of a second may have any number of digits. Without a zone it is UTC. Abbreviations of other
+// zones are not read, because their meaning depends on the machine.
+func instantLayouts() []string {
+	layouts := []string{http.TimeFormat, time.RFC1123Z, time.RFC850, time.ANSIC, "20060102T150405Z0700", "20060102T150405"}
+	for _, date := range []string{"2006-01-02T", "2006-01-02 "} {
+		for _, clock := range []string{"15:04:05", "15:04"} {
+			for _, zone := range []string{"", "Z07:00", "Z0700", "Z07", " Z07:00", " Z0700", " Z07", " UTC", " GMT"} {
+				layouts = append(layouts, date+clock+zone)
+			}
+		}
+	}
+	return layouts
 }
 
-// lifeUntil reads an instant in any of the usual forms, and returns how far it is from now. A number is
-// taken by its size: milliseconds or seconds since 1970, or a number of seconds from now. What cannot be
-// read or believed is 0.
+// parseInstant reads an instant in any of these forms.
+func parseInstant(text string) (time.Time, bool) {
+	text = strings.TrimSpace(text)
+	if len(text) > 10 && text[0] >= '0' && text[0] <= '9' {
+		text = strings.ToUpper(text) // RFC 3339 5.6: t and z may be lower case
+	}
+	// ISO 8601 also allows a comma before the fraction; time.Parse reads both.
+	for _, layout := range instantLayouts() {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// lifeUntil returns how far an instant is from now. A number is taken by its size: milliseconds or seconds
+// since 1970, or seconds from now. 0: it cannot be read or is not plausible.
 func lifeUntil(v any, now time.Time) time.Duration {
 	var life time.Duration
 	if n, ok := number(v); ok {
@@ -98,17 +118,13 @@ func lifeUntil(v any, now time.Time) time.Duration {
 		case n < 10*year.Seconds():
 			life = seconds(v)
 		case n < 1e11:
-			life = time.Unix(int64(n), 0).Sub(now)
+			life = time.UnixMilli(int64(n * 1e3)).Sub(now)
 		case n < 1e14:
 			life = time.UnixMilli(int64(n)).Sub(now)
 		}
 	} else if text, ok := v.(string); ok {
-		text = strings.TrimSpace(text)
-		for _, layout := range instants {
-			if t, err := time.Parse(layout, text); err == nil {
-				life = t.Sub(now)
-				break
-			}
+		if t, ok := parseInstant(text); ok {
+			life = t.Sub(now)
 		}
 	}
 	if life > longest {
@@ -118,24 +134,23 @@ func lifeUntil(v any, now time.Time) time.Duration {
 }
 
 // retryAfter returns how long to wait before trying again: Retry-After in seconds, as an HTTP date (RFC
-// 9110 10.2.3) or, as one provider writes it, as an epoch second; else what the body says.
-func (c *Client) retryAfter(a *answer) (time.Duration, bool) {
+// 9110 10.2.3) or as an epoch second, else what the body says. stated is false if nothing says so.
+func (c *Client) retryAfter(a *answer) (wait time.Duration, stated bool) {
 	now := serverNow(a)
 	text := strings.TrimSpace(a.header.Get("Retry-After"))
 	if text == "" {
-		object, _ := a.object()
+		object, _ := c.object(a)
 		if v, ok := valueAt(object, c.Definition.Errors.RetryIn); ok {
 			wait := seconds(v)
 			return wait, wait > 0
 		}
 		return 0, false
 	}
-	var wait time.Duration
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		switch {
 		case n < 0, n > 1e11: // 1e11 is in the year 5138
 			return 0, false
-		case n > int64(year.Seconds()): // far more than anybody is asked to wait: an instant
+		case n > int64(year.Seconds()): // too long for a wait, so it is an instant
 			wait = time.Unix(n, 0).Sub(now)
 		default:
 			wait = time.Duration(n) * time.Second

@@ -1,33 +1,199 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// valueAt returns the first of the named fields that is there and not null. A name may be a path.
-func valueAt(object map[string]any, names provider.Names) (any, bool) {
-	for _, name := range names {
-		var v any = object
-		for part := range strings.SplitSeq(name, ".") {
-			m, _ := v.(map[string]any)
-			v = m[part]
+// Decode reads a text that is one JSON value. Numbers keep their spelling, and a byte order mark is skipped.
+func Decode(text []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text after the JSON value")
+	}
+	return v, nil
+}
+
+// maxSearch bounds the bytes that are scanned in search of an object, over all starting points.
+const maxSearch = 16 << 20
+
+// findObject searches text for JSON objects, whatever is before, between and after them. It returns the
+// first one that is wanted, else the only one. If text ends within an object and nothing wanted is
+// complete, whole is false, and the object has only the members that arrived complete.
+func findObject(text []byte, wanted func(map[string]any) bool) (object map[string]any, whole bool) {
+	var only, cut map[string]any
+	several := false
+	for left := maxSearch; left > 0; {
+		start := bytes.IndexByte(text, '{')
+		if start < 0 {
+			break
 		}
-		if v != nil {
+		text = text[start:]
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		object = nil
+		err := decoder.Decode(&object)
+		var syntax *json.SyntaxError
+		switch {
+		case err == nil && wanted(object):
+			return object, true
+		case err == nil:
+			several = several || only != nil
+			only = object
+			left -= int(decoder.InputOffset())
+			text = text[decoder.InputOffset():]
+			continue
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			if members := completeMembers(text); cut == nil || !wanted(cut) && wanted(members) {
+				cut = members
+			}
+			left -= len(text)
+		case errors.As(err, &syntax):
+			left -= max(int(syntax.Offset), 512) // the decoder reads at least so much
+		}
+		text = text[1:]
+	}
+	switch {
+	case cut != nil: // what is complete inside a cut object is not the reply
+		return cut, false
+	case several:
+		return nil, false
+	}
+	return only, only != nil
+}
+
+// maxDepth bounds the nesting of an object that was cut off.
+const maxDepth = 100
+
+// completeMembers returns the members of an object that arrived complete before text ends.
+func completeMembers(text []byte) map[string]any {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	object, _ := nextValue(decoder, len(text), maxDepth)
+	members, _ := object.(map[string]any)
+	return members
+}
+
+// nextValue reads a value as far as it goes; complete is false if it was cut off.
+func nextValue(decoder *json.Decoder, end, depth int) (v any, complete bool) {
+	token, err := decoder.Token()
+	if err != nil || depth == 0 {
+		return nil, false
+	}
+	switch token := token.(type) {
+	case json.Number:
+		return token, decoder.InputOffset() < int64(end) // more digits may have been cut off
+	case json.Delim:
+		object, list := make(map[string]any), []any{}
+		for decoder.More() {
+			name := ""
+			if token == '{' {
+				key, err := decoder.Token()
+				if err != nil {
+					return object, false
+				}
+				name, _ = key.(string)
+			}
+			v, complete := nextValue(decoder, end, depth-1)
+			if _, nested := v.(map[string]any); complete || nested {
+				object[name], list = v, append(list, v)
+			}
+			if !complete {
+				break
+			}
+		}
+		_, err := decoder.Token()
+		if token == '[' {
+			return list, err == nil
+		}
+		return object, err == nil
+	}
+	return token, true
+}
+
+// Walk calls yield with every value at a path such as `data.*.id`: `*` is every member of an object, and
+// the elements of a list on the way are all walked. The value at the end may be anything, a list too.
+func Walk(v any, path string, yield func(any)) {
+	if path == "" {
+		yield(v)
+		return
+	}
+	name, rest, _ := strings.Cut(path, ".")
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			Walk(item, path, yield)
+		}
+	case map[string]any:
+		if name != "*" {
+			if v[name] != nil {
+				Walk(v[name], rest, yield)
+			}
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			Walk(v[name], rest, yield)
+		}
+	}
+}
+
+// At returns the first value at a path, nil if nothing or null is there.
+func At(v any, path string) (found any) {
+	Walk(v, path, func(v any) {
+		if found == nil {
+			found = v
+		}
+	})
+	return found
+}
+
+// Scalars returns the texts, numbers and truth values at a path, as text.
+func Scalars(v any, path string) []string {
+	var values []string
+	Walk(v, path, func(v any) {
+		list, isList := v.([]any)
+		if !isList {
+			list = []any{v}
+		}
+		for _, item := range list {
+			switch item.(type) {
+			case string, json.Number, bool:
+				values = append(values, fmt.Sprint(item))
+			}
+		}
+	})
+	return values
+}
+
+// valueAt returns the value at the first of the paths that has one.
+func valueAt(object map[string]any, paths provider.Names) (any, bool) {
+	for _, path := range paths {
+		if v := At(object, path); v != nil {
 			return v, true
 		}
 	}
 	return nil, false
 }
 
-// textAt returns the first of the named fields that is a text or a number. Where there is none, the first
-// that is something else comes as JSON, because an error may be an object or a list, or just true.
-func textAt(object map[string]any, names provider.Names) (string, bool) {
+// textAt returns the first of the paths that is a text or a number. If there is none, the first one that
+// is something else is returned as JSON, because an error may be an object, a list or just true.
+func textAt(object map[string]any, paths provider.Names) (string, bool) {
 	var other any
-	for i := range names {
-		switch v, _ := valueAt(object, names[i:i+1]); v := v.(type) {
+	for _, path := range paths {
+		switch v := At(object, path).(type) {
 		case string:
 			if v != "" {
 				return v, true
@@ -47,9 +213,27 @@ func textAt(object map[string]any, names provider.Names) (string, bool) {
 	return string(text), err == nil
 }
 
-// stringAt returns the first of the named fields if it is a string: a token is nothing else.
-func stringAt(object map[string]any, names provider.Names) string {
-	v, _ := valueAt(object, names)
+// stringAt returns the first of the paths if it is a string, which a token has to be.
+func stringAt(object map[string]any, paths provider.Names) string {
+	v, _ := valueAt(object, paths)
 	s, _ := v.(string)
 	return s
+}
+
+// texts returns every text in a value, in the order of the members' names.
+func texts(v any) []string {
+	var list []string
+	switch v := v.(type) {
+	case string:
+		list = append(list, v)
+	case []any:
+		for _, item := range v {
+			list = append(list, texts(item)...)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			list = append(list, texts(v[name])...)
+		}
+	}
+	return list
 }

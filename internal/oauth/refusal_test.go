@@ -130,18 +130,18 @@ func TestARefusedMintIsTheClientsFault(t *testing.T) {
 
 func TestATemporaryRefusalEndsNothing(t *testing.T) {
 	for _, status := range []int{200, 400, 401, 429, 503} {
-		e := checkFate(t, "moloni", answered(status, `{"error":"too_many_login_attempts","error_description":"locked"}`), fail.Unavailable, map[bool]int{true: unknown, false: unspent}[status == 503])
-		if !strings.Contains(e.Error(), "come back later") {
+		e := checkFate(t, "moloni", answered(status, `{"error":"too_many_login_attempts","error_description":"locked"}`), fail.Unavailable, unspent)
+		if !strings.Contains(e.Error(), "retry later") {
 			t.Errorf("%d: %v", status, e)
 		}
 	}
 	e := checkFate(t, "mollie", answered(503, `{}`, "Retry-After", "120"), fail.Unavailable, unspent)
-	if e.Fail.Hint != "try again in 2m0s" {
-		t.Errorf("hint %q", e.Fail.Hint)
+	if e.Fail.Do != fail.DoWait || e.Fail.About[0] != "2m0s" {
+		t.Errorf("advice %d %q", e.Fail.Do, e.Fail.About)
 	}
 	for _, header := range []string{"0", "9223372036854775807", "99999999999"} {
-		if e := checkFate(t, "mollie", answered(429, `{}`, "Retry-After", header), fail.Unavailable, unspent); e.Fail.Hint != "" {
-			t.Errorf("Retry-After %s: hint %q", header, e.Fail.Hint)
+		if e := checkFate(t, "mollie", answered(429, `{}`, "Retry-After", header), fail.Unavailable, unspent); e.Fail.Do != 0 {
+			t.Errorf("Retry-After %s: advice %d", header, e.Fail.Do)
 		}
 	}
 }
@@ -151,8 +151,8 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 	if want := "Mollie refused: invalid_client: Unknown application (status 401)"; e.Error() != want {
 		t.Errorf("%q, want %q", e, want)
 	}
-	if !strings.Contains(e.Fail.Hint, "my.mollie.com") || e.Code != "invalid_client" {
-		t.Errorf("hint %q, code %q", e.Fail.Hint, e.Code)
+	if e.Fail.Do != fail.DoCheckClient || !strings.Contains(e.Fail.About[0], "my.mollie.com") || e.Code != "invalid_client" {
+		t.Errorf("advice %d %q, code %q", e.Fail.Do, e.Fail.About, e.Code)
 	}
 }
 

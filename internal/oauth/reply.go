@@ -2,69 +2,107 @@ package oauth
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// Reply is what a token endpoint granted. The zero time stands for "not said, and no default".
+// Reply is what a token endpoint granted.
 type Reply struct {
-	AccessToken      credential.Secret
-	TokenType        string
-	RefreshToken     credential.Secret // empty: none was sent
-	Scopes           []string          // nil: not said
-	RequestedAt      time.Time         // by the local clock
-	AccessExpiresAt  time.Time
-	RefreshExpiresAt time.Time
-	// Notes say what of the reply could not be read and what is assumed instead.
+	AccessToken  credential.Secret
+	TokenType    string
+	RefreshToken credential.Secret // empty: none was sent
+	Scopes       []string          // nil: not stated
+	RequestedAt  time.Time         // by the local clock
+	// AccessLifetime and RefreshLifetime are the lifetimes that the reply states, counted from RequestedAt:
+	// 0 if it states none that can be used, credential.Unlimited if the token does not expire.
+	AccessLifetime, RefreshLifetime time.Duration
+	// AccessExpiresAt and RefreshExpiresAt are when the tokens expire by the lifetime that the reply states,
+	// else by the definition's default. Zero: there is neither, or the token does not expire.
+	AccessExpiresAt, RefreshExpiresAt time.Time
+	// Notes say what could not be read, one line each.
 	Notes []string
 }
 
-// read reads the answer to a token request. It judges by the body first: there are providers that report
-// an error with status 200.
+// read reads the answer to a token request. The body counts before the status, because some providers
+// report an error with status 200.
 func (c *Client) read(a *answer) (*Reply, error) {
-	object, what := a.object()
+	object, what := c.object(a)
 	if object == nil {
 		if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
-			return nil, c.refusal(a, nil) // such a reply may be plain text
+			return nil, c.refusal(a, nil) // such an answer may be plain text
 		}
-		return nil, c.nonsense(a, what)
+		return nil, c.unusable(a, what)
 	}
 	if a.status < 200 || a.status > 299 {
-		return nil, c.refusal(a, object)
+		e := c.refusal(a, object)
+		e.Salvage = c.salvage(a)
+		return nil, e
 	}
 	names := c.Definition.Reply
 	r := &Reply{RequestedAt: a.asked}
 	access, refresh := stringAt(object, names.AccessToken), stringAt(object, names.RefreshToken)
-	if credential.Printable(refresh) {
-		r.RefreshToken = credential.Secret(refresh)
-		r.RefreshExpiresAt = c.expiry(r, a, object, "refresh token", names.RefreshExpiresIn, names.RefreshExpiresAt, c.Definition.Lifetimes.Refresh)
-	}
 	if access == "" && refresh == "" {
 		if code, ok := textAt(object, c.Definition.Errors.Code); ok && code != "" {
 			return nil, c.refusal(a, object)
 		}
 	}
 	if !credential.Printable(access) {
-		e := c.nonsense(a, "no usable access token")
-		if r.RefreshToken != "" {
-			e.Salvage = r
-		}
+		return nil, c.unusable(a, "no usable access token")
+	}
+	r.TokenType, _ = textAt(object, names.TokenType)
+	if r.TokenType == "" {
+		r.TokenType = bearer
+	}
+	if !c.presents(r.TokenType) {
+		e := c.unusable(a, "")
+		e.Fail = fail.New(fail.Unavailable, "%s issued a token of type %q, which tokencli cannot present", c.Definition.Title, redact.Scrub(r.TokenType, 40, a.secrets...))
 		return nil, e
 	}
 	r.AccessToken = credential.Secret(access)
-	r.TokenType = stringAt(object, names.TokenType)
-	if !credential.Printable(r.TokenType) {
-		r.TokenType = "Bearer"
-	}
 	r.Scopes = scopesAt(object, names.Scope)
-	r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
+	c.readRefreshToken(r, a, object)
+	r.AccessLifetime, r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
 	return r, nil
 }
 
-// scopesAt returns the scopes of a reply; nil: it does not say. What cannot be a scope (RFC 6749 3.3) is
-// left out.
+// readRefreshToken reads the refresh token and its expiry, which may be stated without a new token.
+func (c *Client) readRefreshToken(r *Reply, a *answer, object map[string]any) {
+	names := c.Definition.Reply
+	refresh := stringAt(object, names.RefreshToken)
+	if credential.ValidRefreshToken(refresh) {
+		r.RefreshToken = credential.Secret(refresh)
+	}
+	r.RefreshLifetime, r.RefreshExpiresAt = c.expiry(r, a, object, "refresh token", names.RefreshExpiresIn, names.RefreshExpiresAt, c.Definition.Lifetimes.Refresh)
+	if v, ok := valueAt(object, names.RefreshExpiresIn); ok && r.RefreshLifetime == 0 && isZero(v) {
+		r.RefreshLifetime = credential.Unlimited // as Keycloak writes it
+	}
+	if r.RefreshLifetime == credential.Unlimited || r.RefreshToken == "" && r.RefreshLifetime == 0 {
+		r.RefreshExpiresAt = time.Time{}
+	}
+}
+
+// unusable is an answer that brings no token, together with what can be salvaged from it.
+func (c *Client) unusable(a *answer, what string) *Error {
+	e := c.nonsense(a, what)
+	e.Salvage = c.salvage(a)
+	return e
+}
+
+const bearer = "Bearer"
+
+// presents reports whether tokencli can present a token of a type: Bearer (RFC 6750), or what the definition
+// says. A token of a type that it does not understand must not be used (RFC 6749 7.1).
+func (c *Client) presents(tokenType string) bool {
+	return strings.EqualFold(tokenType, bearer) || strings.EqualFold(tokenType, c.Definition.API.Scheme)
+}
+
+// scopesAt returns the scopes of a reply; nil: not stated. What cannot be a scope (RFC 6749 3.3) is left
+// out.
 func scopesAt(object map[string]any, names provider.Names) []string {
 	v, _ := valueAt(object, names)
 	list, ok := v.([]any)

@@ -74,7 +74,7 @@ func TestRepliesOfTheProvidersPages(t *testing.T) {
 		}},
 		{"the placeholders of the page", "moloni-on", `{"accessToken":"a","accessTokenExpiracy":"[now plus one hour]","refreshToken":"r","refreshTokenExpiracy":"[now plus 14 days]"}`, Reply{
 			AccessToken: "a", TokenType: "Bearer", RefreshToken: "r", AccessExpiresAt: asked.Add(time.Hour), RefreshExpiresAt: asked.Add(14 * 24 * time.Hour),
-			Notes: []string{"refresh token 336h0m0s", "access token 1h0m0s"},
+			Notes: []string{"refresh token", "access token"},
 		}},
 		{"seconds, as the vendor's plugin expects them", "moloni-on", `{"accessToken":"a","expiresIn":3000,"refreshToken":"r","refreshExpiresIn":"864000"}`, Reply{
 			AccessToken: "a", TokenType: "Bearer", RefreshToken: "r", AccessExpiresAt: asked.Add(3000 * time.Second), RefreshExpiresAt: asked.Add(864000 * time.Second),
@@ -93,6 +93,7 @@ func TestRepliesOfTheProvidersPages(t *testing.T) {
 			tt.want.RequestedAt = asked
 			checkNotes(t, got.Notes, tt.want.Notes)
 			got.Notes, tt.want.Notes = nil, nil
+			got.AccessLifetime, got.RefreshLifetime = 0, 0 // TestStatedLifetimes
 			if fmt.Sprint(*got) != fmt.Sprint(tt.want) || got.AccessToken != tt.want.AccessToken || got.RefreshToken != tt.want.RefreshToken {
 				t.Errorf("\n got %+v\nwant %+v", *got, tt.want)
 			}
@@ -167,7 +168,7 @@ func TestExpiresIn(t *testing.T) {
 	}
 	// Without a default there is nothing to fall back to.
 	got, err := reader(t, "moneybird").read(answered(200, `{"access_token":"a","expires_in":"soon"}`))
-	if err != nil || !got.AccessExpiresAt.IsZero() || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "no end") {
+	if err != nil || !got.AccessExpiresAt.IsZero() || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "access token") {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -324,11 +325,41 @@ func TestScopesOfAReply(t *testing.T) {
 
 func TestTokenTypeOfAReply(t *testing.T) {
 	for value, want := range map[string]string{
-		`"bearer"`: "bearer", `"Bearer"`: "Bearer", `"BEARER"`: "BEARER", "null": "Bearer", `""`: "Bearer", "1": "Bearer", `"a\nb"`: "Bearer", `"é"`: "Bearer",
+		`"bearer"`: "bearer", `"Bearer"`: "Bearer", `"BEARER"`: "BEARER", "null": "Bearer", `""`: "Bearer",
 	} {
 		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","token_type":`+value+`}`))
 		if err != nil || got.TokenType != want {
-			t.Errorf("%s: %q, %v", value, got.TokenType, err)
+			t.Errorf("%s: %+v, %v", value, got, err)
+		}
+	}
+	// A token of a type that is not understood must not be used (RFC 6749 7.1).
+	for value, named := range map[string]string{
+		`"DPoP"`: "DPoP", `"mac"`: "mac", `"N_A"`: "N_A", "1": "1", "\"a\\nb\"": "a b", `["Bearer"]`: "Bearer", `"bearer x"`: "bearer x", "true": "true",
+	} {
+		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","refresh_token":"`+newRefresh+`","token_type":`+value+`}`))
+		e := failure(t, err)
+		if got != nil || e.Fail.Kind != fail.Unavailable || !strings.Contains(e.Error(), "type") || !strings.Contains(e.Error(), named) || e.Salvage == nil || e.Salvage.RefreshToken != newRefresh {
+			t.Errorf("%s: %+v, %v", value, got, err)
+		}
+	}
+}
+
+func TestStatedLifetimes(t *testing.T) {
+	for body, want := range map[string][2]time.Duration{
+		`"expiresIn":60,"refreshExpiresIn":120`:                  {time.Minute, 2 * time.Minute},
+		`"refreshToken":"r","expiresIn":60`:                      {time.Minute, 0},
+		`"refreshToken":"r","refreshExpiresIn":0`:                {0, credential.Unlimited},
+		`"refreshToken":"r","refreshExpiresIn":"0"`:              {0, credential.Unlimited},
+		`"refreshExpiresIn":0`:                                   {0, credential.Unlimited},
+		`"refreshToken":"r","expiresIn":0,"refreshExpiresIn":-1`: {0, 0},
+	} {
+		got, err := reader(t, "moloni-on").read(answered(200, `{"accessToken":"a",`+body+`}`))
+		if err != nil || got.AccessLifetime != want[0] || got.RefreshLifetime != want[1] {
+			t.Errorf("%s: %+v, %v", body, got, err)
+			continue
+		}
+		if want[1] == credential.Unlimited && (len(got.Notes) != 0 || !got.RefreshExpiresAt.IsZero()) {
+			t.Errorf("%s: %q, %s", body, got.Notes, got.RefreshExpiresAt)
 		}
 	}
 }
@@ -341,6 +372,17 @@ func TestWhatIsStillAReply(t *testing.T) {
 		"the last of two keys":  `{"access_token":"b","access_token":"a"}`,
 		"status 201":            `{"access_token":"a"}`,
 		"an error that is null": `{"access_token":"a","error":null,"error_description":""}`,
+		"a list":                `[{"access_token":"a"}]`,
+		"trailing garbage":      `{"access_token":"a"} x`,
+		"a PHP notice":          "Notice: Undefined index: {x} in /var/www/token.php on line 3\n{\"access_token\":\"a\"}",
+		"a PHP notice in HTML":  "<br />\n<b>Notice</b>: Undefined variable: {\"x in <b>/var/www/token.php</b><br />\n{\"access_token\":\"a\"}",
+		"a comment":             `{"access_token":"a"}<!-- 0.02 s -->`,
+		"comments":              `/* {"cached":true} */ {"access_token":"a"} // {"error":"invalid_grant"}`,
+		"NULs":                  "\x00\x00{\"access_token\":\"a\"}\x00",
+		"JSONP":                 `callback({"access_token":"a"});`,
+		"another object":        `{"debug":{"query":"x"}}{"access_token":"a"}`,
+		"a form":                "access_token=a&token_type=bearer&expires_in=60",
+		"a form with a BOM":     "\xef\xbb\xbfaccess_token=a&scope=b+c\r\n",
 	} {
 		status := 200
 		if name == "status 201" {
@@ -376,13 +418,11 @@ func TestNonsense(t *testing.T) {
 		{"plain text 400", 400, "invalid_grant", false},
 		{"empty 400", 400, "", false},
 		{"empty 401", 401, "", false},
-		{"a list", 200, `[{"access_token":"a"}]`, false},
 		{"a list 400", 400, `["invalid_grant"]`, false},
 		{"a string", 400, `"invalid_grant"`, false},
 		{"null", 400, "null", false},
 		{"half of it", 200, `{"access_token":"` + newAccess + `","refre`, false},
 		{"half of an error", 400, `{"error":"invalid_grant"`, false},
-		{"trailing garbage", 200, `{"access_token":"a"} x`, false},
 		{"two of them", 400, `{"error":"invalid_grant"}{"error":"x"}`, false},
 		{"the page's own sample, which is no JSON", 200, "{\n\taccess_token: 'bad936'\n\texpires_in: 3600\n}", false},
 		{"deep nesting", 200, `{"access_token":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", false},

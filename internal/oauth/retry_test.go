@@ -243,7 +243,7 @@ func TestTheBoundHoldsAllTries(t *testing.T) {
 	c.Timeout = 300 * time.Millisecond
 	start := time.Now()
 	_, err := refresh(c)
-	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "come back later") {
+	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "retry later") {
 		t.Errorf("%v", err)
 	}
 	if took := time.Since(start); took > 4*time.Second {

@@ -30,7 +30,7 @@ func (c *Client) Revoke(ctx context.Context, r Registration, token, hint string)
 			a = second
 		}
 	}
-	object, what := a.object()
+	object, what := c.object(a)
 	switch {
 	case a.status == http.StatusNotFound && c.Definition.Revoke.GoneOn404:
 		return true, nil

@@ -41,7 +41,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				c := p.client(t, provider)
 				_, err := refresh(c)
 				e := failure(t, err)
-				if e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent || !strings.Contains(e.Error(), "a redirect") || !strings.Contains(e.Fail.Hint, "redirect") {
+				if e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent || !strings.Contains(e.Error(), "a redirect") || e.Fail.Do != fail.DoCheckBaseURL {
 					t.Errorf("%v", err)
 				}
 				if _, err := c.WhoAmI(t.Context(), newAccess); !fail.Is(err, fail.Unavailable) {
@@ -313,8 +313,8 @@ func TestCertificatesAreChecked(t *testing.T) {
 	c.HTTP = NewHTTP()
 	_, err := refresh(c)
 	e := failure(t, err)
-	if e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "not trusted") || !strings.Contains(e.Fail.Hint, "SSL_CERT_FILE") {
-		t.Errorf("unspent %t: %v, hint %q", e.Unspent, e, e.Fail.Hint)
+	if e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "not trusted") || e.Fail.Do != fail.DoTrustCertificate {
+		t.Errorf("unspent %t: %v, advice %d", e.Unspent, e, e.Fail.Do)
 	}
 	// The certificate is for example.com and 127.0.0.1, not for localhost.
 	trusted.Definition = definition(t, "mollie", strings.Replace(p.URL, "127.0.0.1", "localhost", 1))
@@ -344,11 +344,11 @@ func TestAnUnknownHost(t *testing.T) {
 	c := &Client{Definition: definition(t, "moloni", "https://api.invalid"), HTTP: NewHTTP()}
 	transport := c.HTTP.Transport.(*http.Transport)
 	transport.Proxy = nil
-	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "api.invalid", IsNotFound: true}}
 	}
 	_, err := refresh(c)
-	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "no address is known for api.invalid") || e.Fail.Hint == "" {
+	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "no address found for api.invalid") || e.Fail.Do != fail.DoCheckNetwork {
 		t.Errorf("%v", err)
 	}
 }
@@ -383,7 +383,7 @@ func TestChild(t *testing.T) {
 	c := &Client{Definition: definition(t, "mollie", base), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 	got, err := refresh(c)
 	if err != nil {
-		fmt.Printf("kind=%d unspent=%t error=%s hint=%s\n", fail.KindOf(err), failure(t, err).Unspent, err, fail.HintOf(err))
+		fmt.Printf("kind=%d unspent=%t error=%s advice=%d %q\n", fail.KindOf(err), failure(t, err).Unspent, err, failure(t, err).Fail.Do, failure(t, err).Fail.About)
 		return
 	}
 	fmt.Printf("granted=%t\n", got.AccessToken == newAccess)
@@ -422,14 +422,53 @@ func certificateFile(t *testing.T, p *peer) string {
 
 func TestSSLCertFile(t *testing.T) {
 	p, _ := secure(t, func(*tls.Config) {})
-	if out := child(t, p.URL); !strings.Contains(out, "kind=6 unspent=true") || !strings.Contains(out, "hint=where a proxy inspects TLS, set SSL_CERT_FILE") {
+	if out := child(t, p.URL); !strings.Contains(out, "kind=6 unspent=true") || !strings.Contains(out, fmt.Sprintf("advice=%d ", fail.DoTrustCertificate)) {
 		t.Errorf("without it: %s", out)
 	}
 	if out := child(t, p.URL, "SSL_CERT_FILE="+certificateFile(t, p)); !strings.Contains(out, "granted=true") {
 		t.Errorf("with it: %s", out)
 	}
-	if out := child(t, p.URL, "SSL_CERT_FILE="+filepath.Join(t.TempDir(), "none.pem")); !strings.Contains(out, "kind=6") {
-		t.Errorf("with one that is not there: %s", out)
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// crypto/x509 ignores what it cannot use.
+	sent := len(p.requests())
+	for _, path := range []string{filepath.Join(t.TempDir(), "none.pem"), t.TempDir(), empty} {
+		if out := child(t, p.URL, "SSL_CERT_FILE="+path); !strings.Contains(out, "kind=2 unspent=true error=SSL_CERT_FILE: ") {
+			t.Errorf("%s: %s", path, out)
+		}
+	}
+	if n := len(p.requests()); n != sent {
+		t.Error("something was sent")
+	}
+}
+
+// net/http bypasses a proxy whose address it cannot read.
+func TestAnUnusableProxySettingIsNeverIgnored(t *testing.T) {
+	p := newPeer(t, replies(200, granted))
+	for _, setting := range []string{
+		"HTTPS_PROXY=http://127.0.0.1:18128\r", `HTTPS_PROXY="http://127.0.0.1:18128"`, "HTTPS_PROXY='proxy.example:3128'",
+		"https_proxy=http://127.0.0.1:port", "HTTPS_PROXY=http://127.0.0.1:99999", "HTTPS_PROXY=http://127.0.0.1:0", "HTTPS_PROXY=proxy.example:",
+		"HTTPS_PROXY=PROXY proxy.example:3128", "HTTP_PROXY=ftp://proxy.example", "HTTP_PROXY=http://", "http_proxy=http://proxy.example/path",
+		"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "%zz@proxy.example:3128", "HTTPS_PROXY=proxy.example:3128 ", "HTTPS_PROXY=http:/proxy.example:3128",
+	} {
+		name, _, _ := strings.Cut(setting, "=")
+		out := child(t, p.URL, setting)
+		if !strings.Contains(out, "kind=2 unspent=true error="+name+" is not the address of a proxy") || strings.Contains(out, proxyWord) || strings.Contains(out, "18128") {
+			t.Errorf("%q: %s", setting, out)
+		}
+	}
+	if n := len(p.requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	for _, setting := range []string{
+		"HTTPS_PROXY=proxy.example:3128", "HTTPS_PROXY=http://user:word@proxy.example", "HTTPS_PROXY=https://[::1]:3128/", "HTTPS_PROXY=socks5://10.0.0.1:1080",
+		"HTTPS_PROXY=proxy", "HTTPS_PROXY=",
+	} {
+		if out := child(t, p.URL, setting); !strings.Contains(out, "granted=true") {
+			t.Errorf("%q: %s", setting, out)
+		}
 	}
 }
 
@@ -474,11 +513,12 @@ func TestHTTPSProxy(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ setting, want string }{
 		"honoured":        {setting(newPeer(t, tunnel).URL), "granted=true"},
-		"closed":          {setting(closed.URL), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer hint=check HTTPS_PROXY"},
-		"wants a login":   {setting(refusing(407)), "the proxy does not work hint=check HTTPS_PROXY"},
+		"closed":          {setting(closed.URL), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer advice="},
+		"wants a login":   {setting(refusing(407)), "refused to connect (407 Proxy Authentication Required)"},
 		"does not let on": {setting(refusing(502)), "kind=6"},
+		"forbids it":      {setting(refusing(403)), "kind=6 unspent=true error=Mollie cannot be reached: the proxy 127.0.0.1:"},
 		"no proxy at all": {setting(raw(t, "220 mail.example\r\n")), "kind=6"},
-		"not an address":  {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "%zz@proxy.example:3128", "kind=6"},
+		"not an address":  {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "%zz@proxy.example:3128", "kind=2"},
 		"unknown host":    {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "@proxy.invalid:3128", "kind=6"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// The numbers of Windows for ECONNREFUSED and ECONNRESET, where package syscall has invented ones of its
-// own. No other system uses them.
+// The numbers of ECONNRESET and ECONNREFUSED on Windows, where package syscall has invented others. No
+// other system uses them.
 const (
 	wsaConnReset   = syscall.Errno(10054)
 	wsaConnRefused = syscall.Errno(10061)
@@ -27,72 +27,89 @@ func refused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaConnRefused)
 }
 
-// unreachable puts a transport failure into words. Errors of the transport are told apart by type,
-// because their texts hold addresses and whatever a proxy setting holds.
+// unreachable puts a failure of the transport into words. It goes by types, because the texts contain
+// addresses and whatever a proxy setting contains.
 func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Error {
-	host := req.URL.Host
-	var (
-		dns     *net.DNSError
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		record  tls.RecordHeaderError
-		op      *net.OpError
-		urlErr  *url.Error
-	)
-	// The cause stays findable, but without the address.
 	cause := err
-	if errors.As(err, &urlErr) {
-		cause = urlErr.Err
+	var address *url.Error
+	if errors.As(err, &address) { // its text contains the address, which may hold secrets
+		cause = address.Err
 	}
-	var f *fail.Error
-	unspent := errors.As(err, &op) && op.Op == "dial"
-	switch {
-	case errors.As(err, &op) && op.Op == "proxyconnect":
-		f = fail.New(fail.Unavailable, "%s cannot be reached: the proxy does not answer", c.Definition.Title).
-			WithHint("check HTTPS_PROXY and HTTP_PROXY")
-		unspent = true
-	case errors.As(err, &dns):
-		f = fail.New(fail.Unavailable, "%s cannot be reached: no address is known for %s", c.Definition.Title, dns.Name).
-			WithHint("check the network connection, and HTTPS_PROXY where a proxy is needed")
-		unspent = true
-	case errors.As(err, &unknown), errors.As(err, &invalid):
-		f = fail.New(fail.Unavailable, "%s cannot be reached: the certificate of %s is not trusted", c.Definition.Title, host).
-			WithHint("where a proxy inspects TLS, set SSL_CERT_FILE to a file that holds its certificate")
-		unspent = true
-	case errors.As(err, &name):
-		f = fail.New(fail.Unavailable, "%s cannot be reached: the certificate is not for %s", c.Definition.Title, host)
-		unspent = true
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		f = fail.New(fail.Unavailable, "%s cannot be reached: %s does not speak TLS", c.Definition.Title, host)
-		unspent = true
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &urlErr) && urlErr.Timeout():
-		f = fail.New(fail.Unavailable, "%s did not answer in time (%s)", c.Definition.Title, host)
-	case refused(err):
-		f = fail.New(fail.Unavailable, "%s cannot be reached: %s refuses the connection", c.Definition.Title, host)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, wsaConnReset),
-		// net/http has no name for a peer that hangs up before the request is written.
-		strings.Contains(err.Error(), "server closed idle connection"):
-		f = fail.New(fail.Unavailable, "%s closed the connection without an answer (%s)", c.Definition.Title, host)
-	case errors.Is(err, context.Canceled):
-		f = fail.New(fail.Interrupted, "interrupted")
-	default:
-		text := cause.Error()
-		if strings.Contains(strings.ToLower(text), "proxy") {
-			// The text may quote the setting, password and all.
-			f = fail.New(fail.Unavailable, "%s cannot be reached: the proxy does not work", c.Definition.Title).
-				WithHint("check HTTPS_PROXY and HTTP_PROXY")
-			cause = nil
-			break
+	for _, explain := range []func(*http.Request, error) *Error{c.notSent, c.cutOff} {
+		if e := explain(req, err); e != nil {
+			var op *net.OpError
+			e.Unspent = e.Unspent || errors.As(err, &op) && op.Op == "dial"
+			e.Fail.Err = cause
+			return e
 		}
-		if strings.Contains(text, "malformed") || strings.Contains(text, "connection broken") {
-			// The text quotes what came, which may be anything.
-			f = fail.New(fail.Unavailable, "%s answered with something that is not HTTP (%s)", c.Definition.Title, host)
-			cause = nil
-			break
-		}
-		f = fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...))
 	}
+	text := cause.Error()
+	for _, part := range []string{"malformed", "connection broken", "bad Content-Length", "multiple Content-Length", "unsupported transfer encoding", "invalid byte in chunk length"} {
+		if strings.Contains(text, part) { // the text quotes what was received
+			return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in HTTP (%s)", c.Definition.Title, req.URL.Host)}
+		}
+	}
+	if strings.Contains(strings.ToLower(text), "proxy") { // the text may quote the setting
+		return &Error{Fail: fail.New(fail.Unavailable, "%s cannot be reached: the proxy does not work", c.Definition.Title).Advise(fail.DoCheckProxy)}
+	}
+	f := fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...))
 	f.Err = cause
-	return &Error{Fail: f, Unspent: unspent}
+	var op *net.OpError
+	return &Error{Fail: f, Unspent: errors.As(err, &op) && op.Op == "dial"}
+}
+
+// notSent explains failures before the request was sent; nil: it is none of them.
+func (c *Client) notSent(req *http.Request, err error) *Error {
+	var (
+		settings *fail.Error
+		dns      *net.DNSError
+		unknown  x509.UnknownAuthorityError
+		name     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		record   tls.RecordHeaderError
+		proxy    *proxyRefusal
+		op       *net.OpError
+	)
+	host := req.URL.Host
+	no := func(format string, args ...any) *Error {
+		return &Error{Unspent: true, Fail: fail.New(fail.Unavailable, "%s cannot be reached: "+format, append([]any{c.Definition.Title}, args...)...)}
+	}
+	advised := func(e *Error, do fail.Action) *Error { e.Fail.Advise(do); return e }
+	switch {
+	case errors.As(err, &settings):
+		copied := *settings // unreachable sets the cause
+		return &Error{Fail: &copied, Unspent: true}
+	case errors.As(err, &proxy):
+		return advised(no("%w", proxy), fail.DoCheckProxy)
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return advised(no("the proxy does not answer"), fail.DoCheckProxy)
+	case errors.As(err, &dns):
+		return advised(no("no address found for %s", dns.Name), fail.DoCheckNetwork)
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return advised(no("the certificate of %s is not trusted", host), fail.DoTrustCertificate)
+	case errors.As(err, &name):
+		return no("the certificate is not for %s", host)
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return no("%s does not speak TLS", host)
+	case refused(err):
+		return no("%s refuses the connection", host)
+	}
+	return nil
+}
+
+// cutOff explains failures of a request that may have been received; nil: it is none of them.
+func (c *Client) cutOff(req *http.Request, err error) *Error {
+	title, host := c.Definition.Title, req.URL.Host
+	var address *url.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &address) && address.Timeout():
+		return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in time (%s)", title, host)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, wsaConnReset),
+		// net/http has no name for a peer that closes before the request is written.
+		strings.Contains(err.Error(), "server closed idle connection"):
+		return &Error{Fail: fail.New(fail.Unavailable, "%s closed the connection without an answer (%s)", title, host)}
+	case errors.Is(err, context.Canceled):
+		return &Error{Fail: fail.New(fail.Interrupted, "interrupted")}
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,7 +87,7 @@ func (c *Client) details(a *answer, probe provider.Probe) ([]Detail, error) {
 	if a.status < 200 || a.status > 299 {
 		return nil, c.apiRefusal(a)
 	}
-	body, what := a.any()
+	body, what := c.any(a)
 	if what != "" {
 		return nil, c.nonsense(a, what)
 	}
@@ -132,7 +131,7 @@ func (c *Client) apiRefusal(a *answer) *Error {
 	case a.status == http.StatusUnauthorized:
 		e.Fail = fail.New(fail.LoginNeeded, "%s does not accept the token%s", title, words)
 	case a.status == http.StatusTooManyRequests, a.status >= 500:
-		e.Fail = fail.New(fail.Unavailable, "%s asks to come back later%s (status %d)", title, words, a.status)
+		e.Fail = fail.New(fail.Unavailable, "%s asks to retry later%s (status %d)", title, words, a.status)
 	case a.status < 400:
 		return c.nonsense(a, "a redirect")
 	default:
@@ -143,7 +142,7 @@ func (c *Client) apiRefusal(a *answer) *Error {
 
 // words returns what a person can read of an answer, after a colon; nothing where there is nothing.
 func (c *Client) words(a *answer) string {
-	words := redact.Scrub(apiWords(a), maxText, a.secrets...)
+	words := redact.Scrub(c.apiWords(a), maxText, a.secrets...)
 	if words == "" {
 		return ""
 	}
@@ -151,8 +150,8 @@ func (c *Client) words(a *answer) string {
 }
 
 // apiWords returns what a person can read of an error: its text fields, or a plain text as it is.
-func apiWords(a *answer) string {
-	object, _ := a.object()
+func (c *Client) apiWords(a *answer) string {
+	object, _ := c.object(a)
 	if object == nil {
 		if a.isHTML() {
 			return ""
@@ -169,20 +168,16 @@ func apiWords(a *answer) string {
 }
 
 // any reads the body as any JSON value.
-func (a *answer) any() (any, string) {
-	if object, what := a.object(); object != nil {
-		return object, ""
-	} else if !bytes.HasPrefix(a.text(), []byte("[")) {
+func (c *Client) any(a *answer) (any, string) {
+	v, _ := Decode(a.text())
+	switch v.(type) {
+	case map[string]any, []any:
+		return v, ""
+	}
+	if _, what := c.object(a); what != "" {
 		return nil, what
 	}
-	// As in object: a long id stays as it is written.
-	decoder := json.NewDecoder(bytes.NewReader(a.text()))
-	decoder.UseNumber()
-	var list []any
-	if err := decoder.Decode(&list); err != nil || decoder.More() {
-		return nil, "broken JSON"
-	}
-	return list, ""
+	return nil, "broken JSON"
 }
 
 // collect calls yield with every scalar at a path; a list on the way yields all of its elements.

@@ -17,16 +17,15 @@ const (
 	maxRetries = 2
 	maxWaiting = 10 * time.Second
 	maxReply   = 1 << 20 // bytes
-	maxText    = 240     // characters of a provider's words that are passed on
+	maxText    = 240     // characters of a provider's words that are quoted
 )
 
-// secretHolders are the placeholders whose values must never reach a text.
+// secretHolders are the placeholders whose values must never reach a message.
 var secretHolders = []string{"client_secret", "code", "code_verifier", "refresh_token", "password", "token"}
 
-// send builds and sends a request that carries a credential, and reads the answer. It tries again only
-// where nothing was spent: the connection was refused, or the provider named a time to come back. Once
-// something is on the wire it is waited for whatever happens to ctx: a reply that nobody reads may be a
-// login that nobody has any more.
+// send builds and sends a request that carries a credential, and reads the answer. It tries again only if
+// nothing was spent: the connection was refused, or the provider stated when to retry. An answer is waited for
+// even if ctx is cancelled, because it may bring the only valid refresh token.
 func (c *Client) send(ctx context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
 	bound, cancel := c.bound(ctx)
 	defer cancel()
@@ -63,7 +62,7 @@ func secretsIn(values map[string]string) []string {
 	return secrets
 }
 
-// sendsLogin reports whether something else than the client's own credentials is at stake.
+// sendsLogin reports whether more than the client's own credentials is sent.
 func sendsLogin(values map[string]string) bool {
 	for _, holder := range []string{"code", "refresh_token", "password", "token"} {
 		if values[holder] != "" {
@@ -73,7 +72,7 @@ func sendsLogin(values map[string]string) bool {
 	return false
 }
 
-// try repeats a request within the bounds. It starts none once ctx is cancelled.
+// try repeats a request within the bounds. It starts none after ctx is cancelled.
 func (c *Client) try(ctx, bound context.Context, once func() (*answer, error)) (*answer, error) {
 	left := maxWaiting
 	for retry := 0; ; retry++ {
@@ -99,7 +98,7 @@ func (c *Client) try(ctx, bound context.Context, once func() (*answer, error)) (
 	}
 }
 
-// comeBack tells whether a failed try left everything as it was, and how long to wait before the next.
+// comeBack reports whether a failed try left everything as it was, and how long to wait before the next.
 func (c *Client) comeBack(a *answer, err error, retry int) (time.Duration, bool) {
 	if err != nil {
 		return time.Duration(retry+1) * 300 * time.Millisecond, refused(err)
@@ -107,32 +106,48 @@ func (c *Client) comeBack(a *answer, err error, retry int) (time.Duration, bool)
 	if a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable {
 		return 0, false
 	}
-	object, _ := a.object()
+	object, _ := c.object(a)
 	if c.matches(c.Definition.Errors.Retry, a, object) {
 		return 0, false // an account that is locked is not unlocked by asking again
 	}
 	return c.retryAfter(a)
 }
 
-// roundTrip sends one request and reads the answer up to the bound. Its errors hold no address: that of
-// a GET holds secrets, and url.Error prints it.
+// roundTrip sends one request and reads the answer up to the bound. If the answer breaks off, it is used as
+// long as its JSON object is complete. Errors contain no address: that of a GET may hold secrets.
 func (c *Client) roundTrip(req *http.Request, secrets []string) (*answer, error) {
-	asked := c.now()
+	a := &answer{asked: c.now(), secrets: secrets}
+	req.Header.Set("Accept-Encoding", "identity") // net/http leaves the body packed, see unpack
+	ctx, recording := record(req.Context())
+	resp, err := c.do(req.WithContext(ctx), secrets)
+	if err == nil {
+		defer func() { _ = resp.Body.Close() }()
+		a.status, a.header = resp.StatusCode, resp.Header
+		a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+		a.cut = err != nil
+	}
+	a.raw = recording.body()
+	switch {
+	case len(a.body) > maxReply, len(unpack(a.body)) > maxReply:
+		return nil, c.unusable(a, "more than 1 MiB")
+	case err == nil:
+		return a, nil
+	case a.status == 0 && recording.ok():
+		a.status = http.StatusOK // net/http refused the header
+	}
+	if object, _ := c.object(a); object != nil && (a.header != nil || c.grants(object)) && a.status != 0 {
+		return a, nil
+	}
+	e := c.unreachable(req, err, secrets)
+	e.Salvage = c.salvage(a)
+	return nil, e
+}
+
+// do is the one door to the wire: every request of tokencli to a provider passes through it. It follows no
+// redirect and refuses what is neither https nor loopback.
+func (c *Client) do(req *http.Request, secrets []string) (*http.Response, error) {
 	if err := provider.CheckURL(req.URL.String()); err != nil {
-		return nil, &Error{Fail: fail.New(fail.Usage, "%s: %w", c.Definition.Name, err), Unspent: true}
+		return nil, fail.New(fail.Usage, "%s: %w", c.Definition.Name, err)
 	}
-	resp, err := c.HTTP.Do(req)
-	if err != nil {
-		return nil, c.unreachable(req, err, secrets)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err != nil {
-		return nil, c.unreachable(req, err, secrets)
-	}
-	a := &answer{status: resp.StatusCode, header: resp.Header, body: body, asked: asked, secrets: secrets}
-	if len(body) > maxReply {
-		return nil, c.nonsense(a, "more than 1 MiB")
-	}
-	return a, nil
+	return c.HTTP.Transport.RoundTrip(req)
 }

@@ -614,7 +614,7 @@ func TestOnRotateAfterAnAnswerThatSpendsNothing(t *testing.T) {
 	w := newCI(t, moloniOn)
 	w.fault(sandbox.Fault{On: "refresh", Kind: "429", Seconds: 3600})
 	_, err := w.token()
-	mustFail(t, err, fail.Unavailable, "come back later")
+	mustFail(t, err, fail.Unavailable, "retry later")
 	w.mustToken()
 	if w.hasSaid("cut off") {
 		t.Error("a renewal that came to its end is called cut off")

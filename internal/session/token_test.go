@@ -287,7 +287,7 @@ func TestUnmarkLeavesWhatIsNewer(t *testing.T) {
 	w.fault(sandbox.Fault{On: "refresh", Kind: "429", Seconds: 3600})
 	w.onArrival("refresh", func() { w.put(&newer) })
 	_, err := w.session().Refresh(t.Context(), moloniOn)
-	mustFail(t, err, fail.Unavailable, "come back later")
+	mustFail(t, err, fail.Unavailable, "retry later")
 	if w.kept(moloniOn).Generation != 7 {
 		t.Error("a newer login was overwritten")
 	}
@@ -323,7 +323,7 @@ func TestMintAfterADeadRefreshToken(t *testing.T) {
 	w.expire(monta, "refresh")
 	w.fault(sandbox.Fault{Provider: "monta", On: "token", Kind: "503", Seconds: 3600})
 	_, err := w.session().Refresh(t.Context(), monta)
-	mustFail(t, err, fail.Unavailable, "come back later")
+	mustFail(t, err, fail.Unavailable, "retry later")
 	if c := w.kept(monta); !c.Presented.IsZero() || !c.Ended.IsZero() {
 		t.Error("a mark was left behind")
 	}

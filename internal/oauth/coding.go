@@ -1,0 +1,41 @@
+package oauth
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"io"
+)
+
+// unpack undoes the content codings gzip and deflate (RFC 9110 8.4.1). It goes by the bytes and not by the
+// header, because servers announce codings that they do not use and use ones that they do not announce. A
+// cut or damaged end is ignored. The result has at most maxReply+1 bytes.
+func unpack(text []byte) []byte {
+	for range 2 { // a proxy may have packed once more
+		var from io.Reader
+		var err error
+		switch {
+		case bytes.HasPrefix(text, []byte("\x1f\x8b")):
+			from, err = gzip.NewReader(bytes.NewReader(text))
+		case len(text) > 1 && text[0]&0x0f == 8 && (int(text[0])<<8|int(text[1]))%31 == 0: // RFC 1950 2.2
+			from, err = zlib.NewReader(bytes.NewReader(text))
+		default:
+			return text
+		}
+		if err != nil {
+			return text
+		}
+		text = readSome(from)
+	}
+	return text
+}
+
+// inflate undoes a deflate without the wrapper of zlib, which some servers leave out. Such a text cannot be
+// told from any other by its first bytes.
+func inflate(text []byte) []byte { return readSome(flate.NewReader(bytes.NewReader(text))) }
+
+func readSome(from io.Reader) []byte {
+	text, _ := io.ReadAll(io.LimitReader(from, maxReply+1)) // what came before an error counts
+	return text
+}
