@@ -34,7 +34,6 @@ const (
 	DoTrustCertificate
 	// DoWait: try again after a while [duration].
 	DoWait
-
 	// DoLint: check the definition in the file [path].
 	DoLint
 	// DoRenameFile: give the definition in the file [path], and the file, another name.
@@ -45,6 +44,46 @@ const (
 	DoChooseProvider
 	// DoShowProvider: see what the definition of the provider [name] says.
 	DoShowProvider
+	// DoChmod: change the mode [mode, path].
+	DoChmod
+	// DoCheckAndChmod: check the content, then change the mode [mode, path].
+	DoCheckAndChmod
+	// DoUseOwnFile: run as the owner of [path], or use a file or folder of one's own.
+	DoUseOwnFile
+	// DoSetHome: set HOME, or the state folder.
+	DoSetHome
+	// DoSetStateDir: set the state folder to one's own folder on a local disk.
+	DoSetStateDir
+	// DoReplaceLink: put the file itself at [path] instead of a link.
+	DoReplaceLink
+	// DoCheckReadable: make sure that [path] exists and is readable.
+	DoCheckReadable
+	// DoMoveAway: move [path] away.
+	DoMoveAway
+	// DoMoveAwayOrSetStateDir: move [path] away, or set another state folder.
+	DoMoveAwayOrSetStateDir
+	// DoCheckDisk: make sure that the folder [path] exists, is writable and not full.
+	DoCheckDisk
+	// DoTryAgain: try again.
+	DoTryAgain
+	// DoRestoreFile: restore [path] from a backup, or delete it and log in again.
+	DoRestoreFile
+	// DoSetInstead: set [variable] and unset [variable].
+	DoSetInstead
+	// DoSetOldKey: set [variable] to the key that [path] was encrypted with, or delete the file and log in.
+	DoSetOldKey
+	// DoInitFile: prepare the file store, which makes a key.
+	DoInitFile
+	// DoWriteFullPath: write the path in [setting] in full.
+	DoWriteFullPath
+	// DoInspectItem: [command] shows the keychain item and [command] deletes it.
+	DoInspectItem
+	// DoUseAnotherStore: use another store than the keychain.
+	DoUseAnotherStore
+	// DoUnlockKeychain: unlock the keychain, or use another store.
+	DoUnlockKeychain
+	// DoEndHolder: try again, or end the process that holds the lock.
+	DoEndHolder
 
 	// Actions counts the actions and is none itself.
 	Actions

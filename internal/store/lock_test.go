@@ -196,10 +196,10 @@ func TestLockDeadline(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			err := do(ctx)
-			if !fail.Is(err, fail.Store) || !errors.Is(err, context.DeadlineExceeded) || fail.HintOf(err) == "" {
+			if !fail.Is(err, fail.Store) || !errors.Is(err, context.DeadlineExceeded) || fail.Advice(err) == nil {
 				t.Errorf("%v, want a failure of the store", err)
 			}
-			if want := "lock of mollie not had within 1 s: another tokencli is renewing it"; err.Error() != want {
+			if want := "could not acquire the lock for mollie within 1s: another tokencli process is refreshing it"; err.Error() != want {
 				t.Errorf("%q, want %q", err, want)
 			}
 			if took := time.Since(start); took > 5*time.Second {
@@ -359,15 +359,15 @@ func TestLockUnusable(t *testing.T) {
 			_, errAcquire := acquireLock(ctx, l, mollie)
 			_, _, errTry := l.Try(ctx, mollie)
 			for call, err := range map[string]error{"Acquire": errAcquire, "Try": errTry, "Wait": l.Wait(ctx, mollie)} {
-				if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" || errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("%s = %v (hint %q), want a failure of the store", call, err, fail.HintOf(err))
+				if !fail.Is(err, fail.Store) || fail.Advice(err) == nil || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s = %v (%+v), want a failure of the store", call, err, fail.Advice(err))
 				}
 			}
 		})
 	}
 	_, err := acquireLock(t.Context(), Locks{Store: "file"}, mollie)
-	if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
-		t.Errorf("Acquire without a state folder = %v (hint %q)", err, fail.HintOf(err))
+	if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
+		t.Errorf("Acquire without a state folder = %v (%+v)", err, fail.Advice(err))
 	}
 	if _, err := acquireLock(t.Context(), Locks{Store: "file", Dir: t.TempDir()}, account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
 		t.Errorf("Acquire of no account name = %v", err)
