@@ -71,7 +71,7 @@ func TestSockets(t *testing.T) {
 		"tcp:host=localhost,port=1": nil,
 		"unixexec:path=/bin/false":  nil,
 		"autolaunch:":               nil,
-		"nonsense":            nil,
+		"nonsense":                  nil,
 		"":                          nil,
 		";;":                        nil,
 		"unix:path":                 nil,
