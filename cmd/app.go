@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
@@ -42,6 +43,7 @@ type app struct {
 
 // Main runs the command line of this process and returns the exit code.
 func Main(version string) (code int) {
+	coredump.Disable()
 	a := newApp(version)
 	defer func() {
 		if v := recover(); v != nil {
