@@ -49,6 +49,17 @@ var hints = [fail.Actions]string{
 	fail.DoUseAnotherStore:       anotherStore,
 	fail.DoUnlockKeychain:        "unlock it, or run the command in a terminal of the desktop session so that it can ask you; " + anotherStore,
 	fail.DoEndHolder:             "try again; if that does not help, end the tokencli process that hangs, which releases the lock",
+	fail.DoGiveRedirectURI:       "give a complete address such as http://127.0.0.1:8976/callback with --redirect-uri, exactly as registered with the provider",
+	fail.DoFreePort:              "end the program that listens on port %s (perhaps another login), or choose another port with --redirect-uri, one that is registered with %s",
+	fail.DoChoosePort:            "choose another port with --redirect-uri, one that is registered with %s",
+	fail.DoGiveCertificate:       "give both --tls-cert and --tls-key, as PEM files and the key without a passphrase, or neither: tokencli then uses a self-signed certificate",
+	fail.DoPaste:                 "run `tokencli login %s` on a terminal, or write the code or the address to its standard input",
+	fail.DoLogInWithMoreTime:     "run `tokencli login %s` again; --timeout gives it more time",
+	fail.DoLogInLater:            "run `tokencli login %s` again later",
+	fail.DoAllowAccess:           "run `tokencli login %s` again and approve access",
+	fail.DoNarrowScopes:          "request only scopes that the client may have, with --scope",
+	fail.DoCheckRegistration:     "check the client id, and that %s is registered for it with %s",
+	fail.DoCheckIssuer:           "the code was not used; if `tokencli login %s` fails again, check the issuer %s in the definition",
 }
 
 // hintOf returns the hint of the outermost failure in the chain of err that has one, or "".

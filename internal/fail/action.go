@@ -84,6 +84,28 @@ const (
 	DoUnlockKeychain
 	// DoEndHolder: try again, or end the process that holds the lock.
 	DoEndHolder
+	// DoGiveRedirectURI: give a complete redirect URI, exactly as it is registered [].
+	DoGiveRedirectURI
+	// DoFreePort: end the program that listens on the port, or choose another port [port, provider].
+	DoFreePort
+	// DoChoosePort: choose another port that is registered with the provider [provider].
+	DoChoosePort
+	// DoGiveCertificate: give a certificate and its key, or neither [].
+	DoGiveCertificate
+	// DoPaste: log in on a terminal, or write the code to standard input [account].
+	DoPaste
+	// DoLogInWithMoreTime: log in again, with more time if needed [account].
+	DoLogInWithMoreTime
+	// DoLogInLater: log in again after a while [account].
+	DoLogInLater
+	// DoAllowAccess: log in again and approve access [account].
+	DoAllowAccess
+	// DoNarrowScopes: request only scopes that the client may have [].
+	DoNarrowScopes
+	// DoCheckRegistration: check the client id and the registered redirect URI [redirect URI, provider].
+	DoCheckRegistration
+	// DoCheckIssuer: log in again, else check the issuer in the definition [account, issuer].
+	DoCheckIssuer
 
 	// Actions counts the actions and is none itself.
 	Actions

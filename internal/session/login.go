@@ -207,7 +207,9 @@ func (s *Session) register(p *plan) error {
 		if err != nil {
 			return err
 		}
-		r.Secret = secret
+		if r.Secret, err = account.Clean("what was entered for Client secret", secret); err != nil {
+			return err
+		}
 	}
 	if r.Secret == "" && d.SecretRequired() {
 		return missing(d, p.name, account.ClientSecret)
@@ -380,6 +382,7 @@ func (s *Session) authorize(ctx context.Context, p *plan) (c *credential.Credent
 	options.Account = p.name.String()
 	options.CodeLife = p.definition.Authorize.CodeLife
 	options.ExactPort = p.definition.Redirect.ExactPort
+	options.StateDir = s.StateDir
 	receiver, err := callback.Listen(options)
 	if err != nil {
 		return nil, finish, err
