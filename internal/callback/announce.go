@@ -32,7 +32,9 @@ func (r *Receiver) announce(address string, opening, canPaste bool) {
 	if r.redirect.listens() {
 		r.console.explain("approve access in the browser; login then finishes by itself")
 		for _, hint := range detectHost(r.opts.Environ, fileExists).hints(port) {
-			r.console.verbatim(hint)
+			if !r.opts.Quiet {
+				r.console.verbatim(hint)
+			}
 		}
 	}
 	if canPaste {

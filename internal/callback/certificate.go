@@ -66,7 +66,7 @@ func ownCertificate(stateDir string, now time.Time) (*certificate, error) {
 		return &certificate{pair: pair, selfSigned: true}, err
 	}
 	path := filepath.Join(stateDir, certificateFile)
-	text, err := safefile.Read(path, maxCertificate, safefile.State)
+	text, err := safefile.Read(path, maxCertificate, safefile.Private)
 	switch {
 	case err == nil:
 		if pair, err := tls.X509KeyPair(text, text); err == nil && isOwn(pair.Leaf, now) {

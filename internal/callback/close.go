@@ -10,7 +10,7 @@ const (
 	// closeGrace is how long Close waits for the browser to receive its page.
 	closeGrace = 2 * time.Second
 	// closeLinger is how long Close waits for a second request of a browser that asks twice.
-	closeLinger = 250 * time.Millisecond
+	closeLinger = 150 * time.Millisecond
 )
 
 // visits are what is known of the requests on the callback path, for Close to know what still may come.
@@ -30,12 +30,12 @@ func isPrefetch(h http.Header) bool {
 	return false
 }
 
-// visited notes how a request on the callback path ended.
+// visited notes how a request that was answered with the outcome ended.
 func (r *Receiver) visited(req *http.Request, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case err != nil || req.Context().Err() != nil:
+	case err != nil:
 		r.visits.aborted = true
 	case isPrefetch(req.Header):
 		r.visits.prefetched = true

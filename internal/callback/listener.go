@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -44,13 +45,20 @@ func (r *Receiver) reportTLS() {
 }
 
 func (r *Receiver) reportStranger(uid int) {
+	who := "an unknown user"
+	if uid != unknownUser {
+		who = "another user (uid " + strconv.Itoa(uid) + ")"
+	}
 	if r.first("stranger") {
-		r.console.notify("warning: refused a connection to %s from another user of this machine (uid %d); still waiting", r.shownURI(), uid)
+		r.console.notify("warning: refused a connection to %s from %s of this machine; still waiting", r.shownURI(), who)
 	}
 }
 
-// listener accepts the connections of this user alone, as far as the system can tell, and never lets
-// silent ones keep out the browser.
+// unknownUser stands for the user of a socket that has none any more.
+const unknownUser = -1
+
+// listener serves this user alone, as far as the system can tell, and never lets silent connections keep
+// out the browser.
 type listener struct {
 	net.Listener
 	crowd      *crowd
@@ -67,19 +75,12 @@ func (l *listener) serve() net.Listener {
 	return l
 }
 
-// Accept waits for a connection of this user.
+// Accept waits for a connection.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
-		}
-		// The other user may have read the address of the authorization page from the browser's command
-		// line, and be handing over a login of their own.
-		if uid, other := otherUser(conn); other {
-			l.onStranger(uid)
-			_ = conn.Close()
-			continue
 		}
 		c := &connection{Conn: conn, listener: l, silent: true}
 		if l.crowd.join(c) {
@@ -141,7 +142,7 @@ func (c *connection) closeIfSilent() {
 // recordHandshake is the first byte of every TLS connection (RFC 8446 5.1).
 const recordHandshake = 0x16
 
-// Read looks at the first byte of the connection.
+// Read looks at the first bytes of the connection before the server does.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n == 0 || c.read {
@@ -152,12 +153,19 @@ func (c *connection) Read(p []byte) (int, error) {
 	c.listener.crowd.mu.Lock()
 	c.silent = false
 	c.listener.crowd.mu.Unlock()
-	if p[0] == recordHandshake && c.listener.onTLS != nil {
+	// Another user may have read the address of the authorization page from the browser's command line,
+	// and be handing over a login of their own.
+	uid, other := otherUser(c.Conn)
+	switch {
+	case other:
+		c.listener.onStranger(uid)
+	case p[0] == recordHandshake && c.listener.onTLS != nil:
 		c.listener.onTLS()
-		_ = c.Close()
-		return 0, io.EOF
+	default:
+		return n, err
 	}
-	return n, err
+	_ = c.Close()
+	return 0, io.EOF
 }
 
 // Close makes room for another connection.

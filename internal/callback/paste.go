@@ -22,8 +22,14 @@ func (r *Receiver) parsePasted(p paste) result {
 	if p.tooLong {
 		return result{rejection: tooLong}
 	}
-	last := result{rejection: blank}
 	entries := r.entries(p.text)
+	if len(entries) > 1 {
+		// A line of an address may itself begin like an address (?iss=https://...).
+		if res := r.parse(strings.Join(entries, "")); res.decided() {
+			return res
+		}
+	}
+	last := result{rejection: blank}
 	for _, entry := range entries {
 		res := r.parseEntry(entry)
 		if res.decided() {
@@ -31,12 +37,6 @@ func (r *Receiver) parsePasted(p paste) result {
 		}
 		if res.rejection != blank {
 			last = res
-		}
-	}
-	if len(entries) > 1 {
-		// A line of an address may itself begin like an address (?iss=https://...).
-		if res := r.parse(strings.Join(entries, "")); res.decided() {
-			return res
 		}
 	}
 	return last
@@ -79,7 +79,7 @@ func (r *Receiver) parseEntry(entry string) result {
 		return res
 	}
 	res := r.parse(entry)
-	if begins && r.isIncomplete(entry, res.rejection) {
+	if begins && r.isIncomplete(entry, res.rejection) || res.rejection == fragment && hasPrefixFold(r.uri, entry) {
 		r.partial = partial{text: entry}
 	}
 	return res
@@ -188,7 +188,7 @@ func (r *Receiver) parseCode(text string) result {
 	case strings.ContainsAny(text, "& \t"), strings.Contains(strings.TrimRight(text, "="), "="), len(code) < minCode:
 		// A space, an ampersand or an equals sign in the middle are signs of half an address.
 		return result{rejection: unclear}
-	case strings.HasSuffix(r.opts.State, text):
+	case strings.HasSuffix(r.opts.State, text), hasPrefixFold(r.uri, text):
 		return result{rejection: fragment}
 	case !isCode(code):
 		return result{rejection: oddCode}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -20,12 +21,10 @@ func otherUser(conn net.Conn) (uid int, other bool) {
 	if !ok || !alsoOK {
 		return 0, false
 	}
-	rows := append(readSockets("/proc/net/tcp"), readSockets("/proc/net/tcp6")...)
+	port := ours.AddrPort().Port()
+	rows := append(readSockets("/proc/net/tcp", port), readSockets("/proc/net/tcp6", port)...)
 	return judgePeer(rows, ours.AddrPort(), theirs.AddrPort(), os.Getuid())
 }
-
-// unknownUser stands for the user of a socket that has none any more.
-const unknownUser = -1
 
 // judgePeer finds the other end of a connection among the machine's sockets. A socket that its process has
 // closed already belongs to nobody in that table: then the other end could have been anyone's, and no
@@ -63,14 +62,18 @@ type socket struct {
 	inode         uint64
 }
 
-// readSockets returns the sockets that a file lists; none if it cannot be read.
-func readSockets(path string) []socket {
+// readSockets returns the sockets with the port at one end that a file lists; none if it cannot be read.
+func readSockets(path string, port uint16) []socket {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil
 	}
+	needle := fmt.Appendf(nil, ":%04X ", port)
 	var rows []socket
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		if !bytes.Contains(lines.Bytes(), needle) {
+			continue
+		}
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 10 {
 			continue

@@ -141,6 +141,10 @@ func (r *Receiver) showOutcome(w http.ResponseWriter, req *http.Request, again b
 	if known {
 		content.owner = r.owner
 	}
+	if err := req.Context().Err(); err != nil {
+		r.visited(req, err)
+		return
+	}
 	r.visited(req, r.page.show(w, http.StatusOK, content))
 }
 

@@ -123,6 +123,64 @@ func TestOnlyOwnPathMethodAndHost(t *testing.T) {
 	soon(t, page).page(t, 200, "You are logged in")
 }
 
+// The redirect URI that is registered may differ from the one in use: that is said at once.
+func TestMisdirectedResponseIsReported(t *testing.T) {
+	right := "code=the-code&state=" + testState
+	post := func(body string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+	}
+	for name, c := range map[string]struct {
+		method, path, query string
+		change              func(*http.Request)
+		status              int
+		said                string // nothing if empty
+	}{
+		"slash at the end":   {"GET", "/callback/", right, nil, 404, "its path is not"},
+		"refusal elsewhere":  {"GET", "/", "error=access_denied", nil, 404, "its path is not"},
+		"other host":         {"GET", "/callback", right, func(r *http.Request) { r.Host = "localhost:1" }, 403, "its host is not"},
+		"form post":          {"POST", "/callback", "", post(right), 405, "its method is not GET"},
+		"form post, refusal": {"POST", "/callback", "", post("error=x"), 405, "its method is not GET"},
+		"form post, query":   {"POST", "/callback", right, post(""), 405, "its method is not GET"},
+		"favicon":            {"GET", "/favicon.ico", "", nil, 404, ""},
+		"post of nothing":    {"POST", "/callback", "", post("x=1"), 405, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := begin(t, Options{})
+			if c.change == nil {
+				c.change = func(*http.Request) {}
+			}
+			for range 2 {
+				if got := l.ask(c.method, strings.TrimSuffix(l.RedirectURI(), "/callback")+c.path+"?"+c.query, c.change); got.status != c.status {
+					t.Errorf("status %d", got.status)
+				}
+			}
+			l.waits()
+			said := l.said.String()
+			if n := strings.Count(said, "refused a response"); c.said == "" && n != 0 || c.said != "" && n != 1 {
+				t.Errorf("reported %d times:\n%s", n, said)
+			}
+			if !strings.Contains(said, c.said) || c.said != "" && !strings.Contains(said, l.RedirectURI()+"; still waiting") || strings.Contains(said, "the-code") {
+				t.Errorf("said:\n%s", said)
+			}
+		})
+	}
+}
+
+// Some providers append their parameters to a redirect URI that has a query, with another question mark.
+func TestQueryAppendedToQuery(t *testing.T) {
+	l := begin(t, Options{RedirectURI: "http://127.0.0.1:0/callback?shop=1"})
+	page := l.later("?code=the+code&state=" + testState)
+	a, err := l.end()
+	if err != nil || a.Code != "the+code" || a.Params.Get("shop") != "1" {
+		t.Fatalf("got %v, %v", a, err)
+	}
+	a.Finish(nil)
+	soon(t, page).page(t, 200, "You are logged in")
+}
+
 func TestRequestWithoutHost(t *testing.T) {
 	l := begin(t, Options{})
 	c := l.dial()
@@ -148,29 +206,29 @@ func TestReplyThatIsRefused(t *testing.T) {
 	const right = "&state=" + testState
 	for _, c := range []struct {
 		name, query, heading string
-		flaw                 flaw
+		rejection            rejection
 		optional             bool
 	}{
-		{"wrong state", "?code=the-code&state=wrong", "This answer is not for this login", wrongState, false},
-		{"state with a tail", "?code=the-code&state=" + testState + "x", "This answer is not for this login", wrongState, false},
-		{"start of the state", "?code=the-code&state=" + testState[:5], "This answer is not for this login", wrongState, false},
-		{"wrong state though optional", "?code=the-code&state=wrong", "This answer is not for this login", wrongState, true},
-		{"no state", "?code=the-code", "This answer is not for this login", noState, false},
-		{"empty state", "?code=the-code&state=", "This answer is not for this login", noState, false},
-		{"error with a wrong state", "?error=access_denied&state=wrong", "This answer is not for this login", wrongState, false},
-		{"error without a state", "?error=access_denied", "This answer is not for this login", noState, false},
-		{"no code", "?x=1" + right, "This answer cannot be used", noCode, false},
-		{"empty code", "?code=" + right, "This answer cannot be used", noCode, false},
-		{"code twice", "?code=the-code&code=b" + right, "This answer cannot be used", repeated, false},
-		{"state twice", "?code=the-code&state=wrong" + right, "This answer cannot be used", repeated, false},
-		{"error twice", "?error=a&error=b" + right, "This answer cannot be used", repeated, false},
-		{"issuer twice", "?code=the-code&iss=a&iss=b" + right, "This answer cannot be used", repeated, false},
-		{"control character in the code", "?code=the%00code" + right, "This answer cannot be used", oddCode, false},
-		{"code that is not ASCII", "?code=%C3%A9t%C3%A9" + right, "This answer cannot be used", oddCode, false},
-		{"escape cut off", "?code=the-code&x=%f" + right, "This answer cannot be used", broken, false},
-		{"semicolon", "?code=the-code;x=1" + right, "This answer cannot be used", broken, false},
-		{"nothing", "", "Nothing has arrived yet", nothing, false},
-		{"nothing that matters", "?x=1", "Nothing has arrived yet", nothing, false},
+		{"wrong state", "?code=the-code&state=wrong", "This response is not for this login", wrongState, false},
+		{"state with a tail", "?code=the-code&state=" + testState + "x", "This response is not for this login", wrongState, false},
+		{"start of the state", "?code=the-code&state=" + testState[:5], "This response is not for this login", wrongState, false},
+		{"wrong state though optional", "?code=the-code&state=wrong", "This response is not for this login", wrongState, true},
+		{"no state", "?code=the-code", "This response is not for this login", noState, false},
+		{"empty state", "?code=the-code&state=", "This response is not for this login", noState, false},
+		{"error with a wrong state", "?error=access_denied&state=wrong", "This response is not for this login", wrongState, false},
+		{"error without a state", "?error=access_denied", "This response is not for this login", noState, false},
+		{"no code", "?x=1" + right, "This response cannot be used", noCode, false},
+		{"empty code", "?code=" + right, "This response cannot be used", noCode, false},
+		{"code twice", "?code=the-code&code=b" + right, "This response cannot be used", repeated, false},
+		{"state twice", "?code=the-code&state=wrong" + right, "This response cannot be used", repeated, false},
+		{"error twice", "?error=a&error=b" + right, "This response cannot be used", repeated, false},
+		{"issuer twice", "?code=the-code&iss=a&iss=b" + right, "This response cannot be used", repeated, false},
+		{"control character in the code", "?code=the%00code" + right, "This response cannot be used", oddCode, false},
+		{"code that is not ASCII", "?code=%C3%A9t%C3%A9" + right, "This response cannot be used", oddCode, false},
+		{"escape cut off", "?code=the-code&x=%f" + right, "This response cannot be used", broken, false},
+		{"semicolon", "?code=the-code;x=1" + right, "This response cannot be used", broken, false},
+		{"nothing", "", "No response yet", nothing, false},
+		{"nothing that matters", "?x=1", "No response yet", nothing, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := begin(t, Options{StateOptional: c.optional, Issuer: "https://a"})
@@ -182,7 +240,7 @@ func TestReplyThatIsRefused(t *testing.T) {
 				}
 			}
 			l.waits()
-			if said := l.said.String(); strings.Count(said, c.flaw.reason()) != 1 || strings.Contains(said, "the-code") {
+			if said := l.said.String(); strings.Count(said, c.rejection.reason()) != 1 || strings.Contains(said, "the-code") {
 				t.Errorf("said:\n%s", said)
 			}
 			page := l.later("?code=the-code" + right)
@@ -220,18 +278,19 @@ func TestMissingStateWhereOptional(t *testing.T) {
 func TestProviderSaysNo(t *testing.T) {
 	long := strings.Repeat("word ", 400)
 	for _, c := range []struct {
-		name, error, description, text, hint string
-		optional                             bool
+		name, error, description, text string
+		do                             fail.Action
+		optional                       bool
 	}{
-		{"denied", "access_denied", "The user said <no> & left", "mollie/shop-b: Mollie refused the login: access_denied: The user said <no> & left", "tokencli login mollie/shop-b", false},
-		{"no description", "access_denied", "", "access_denied", "allow", false},
-		{"scope", "invalid_scope", "", "invalid_scope", "--scope", false},
-		{"client", "unauthorized_client", "", "unauthorized_client", "client id", false},
-		{"server", "temporarily_unavailable", "", "temporarily_unavailable", "in a while", false},
-		{"escapes", "e\x1b[2J", "a\x1b]0;title\x07b\nc\u202ed", `e\x1b[2J: a\x1b]0;title\x07b c\u202ed`, "", false},
-		{"long", "x", long, "word word…"[:9], "", false},
-		{"echo of the state", "x", "state " + testState, "x: state [redacted]", "", false},
-		{"without a state where that is allowed", "access_denied", "", "access_denied", "", true},
+		{"denied", "access_denied", "The user said <no> & left", "mollie/shop-b: Mollie refused the login: access_denied: The user said <no> & left", fail.DoAllowAccess, false},
+		{"no description", "access_denied", "", "access_denied", fail.DoAllowAccess, false},
+		{"scope", "invalid_scope", "", "invalid_scope", fail.DoNarrowScopes, false},
+		{"client", "unauthorized_client", "", "unauthorized_client", fail.DoCheckRegistration, false},
+		{"server", "temporarily_unavailable", "", "temporarily_unavailable", fail.DoLogInLater, false},
+		{"escapes", "e\x1b[2J", "a\x1b]0;title\x07b\nc\u202ed", `e\x1b[2J: a\x1b]0;title\x07b c\u202ed`, 0, false},
+		{"long", "x", long, "word word…"[:9], 0, false},
+		{"echo of the state", "x", "state " + testState, "x: state [redacted]", 0, false},
+		{"without a state where that is allowed", "access_denied", "", "access_denied", 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := begin(t, Options{StateOptional: c.optional})
@@ -244,23 +303,20 @@ func TestProviderSaysNo(t *testing.T) {
 			}
 			page := l.later("?" + q.Encode())
 			_, err := l.end()
-			kindAndHint(t, err, fail.Refused, c.text)
-			if !strings.Contains(fail.HintOf(err), c.hint) {
-				t.Errorf("hint %q", fail.HintOf(err))
-			}
+			kindAndAdvice(t, err, fail.Refused, c.text, c.do)
 			if len(err.Error()) > 500 {
 				t.Errorf("%d characters of error", len(err.Error()))
 			}
 			// The page does not wait for Finish: there is no exchange.
 			got := soon(t, page)
-			got.page(t, 200, "The login was refused")
+			got.page(t, 200, "Access was refused")
 			if strings.Contains(got.body, "<no>") || strings.ContainsRune(got.body, 0x1b) || strings.ContainsRune(got.body, 0x202e) {
 				t.Errorf("the provider's words are not plain text:\n%s", got.body)
 			}
 			if c.name == "denied" && !strings.Contains(got.body, "The user said &lt;no&gt; &amp; left") {
 				t.Errorf("the provider's words are missing:\n%s", got.body)
 			}
-			soon(t, l.later("?code=the-code&state="+testState)).page(t, 200, "The login did not work")
+			soon(t, l.later("?code=the-code&state="+testState)).page(t, 200, "Login failed")
 		})
 	}
 }
@@ -291,19 +347,19 @@ func TestIssuer(t *testing.T) {
 					q += "&iss=" + url.QueryEscape(iss)
 				}
 				// State comes first: a stray request must not end the login.
-				l.ask("GET", l.RedirectURI()+strings.Replace(q, testState, "wrong", 1)).page(t, 400, "This answer is not for this login")
+				l.ask("GET", l.RedirectURI()+strings.Replace(q, testState, "wrong", 1)).page(t, 400, "This response is not for this login")
 				l.waits()
 				page := l.later(q)
 				a, err := l.end()
 				switch {
 				case c.text != "":
-					kindAndHint(t, err, fail.Refused, c.text)
-					soon(t, page).page(t, 200, "The login did not work")
+					kindAndAdvice(t, err, fail.Refused, c.text, fail.DoCheckIssuer)
+					soon(t, page).page(t, 200, "Login failed")
 				case a != nil:
 					a.Finish(nil)
 					soon(t, page).page(t, 200, "You are logged in")
 				default:
-					kindAndHint(t, err, fail.Refused, "access_denied")
+					kindAndAdvice(t, err, fail.Refused, "access_denied", fail.DoAllowAccess)
 				}
 			})
 		}
@@ -315,7 +371,7 @@ func TestNoStateWasSent(t *testing.T) {
 	r, _ := listen(t, Options{})
 	r.opts.State = ""
 	for _, query := range []string{"code=the-code", "code=the-code&state=", "code=the-code&state=x"} {
-		if v := r.judge(query, false); v.answer != nil {
+		if v := r.validateResponse(query, false); v.answer != nil {
 			t.Errorf("%s was accepted", query)
 		}
 	}
@@ -360,9 +416,9 @@ func FuzzCallback(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		r := &Receiver{opts: Options{State: testState, Issuer: "https://a"}.forTest(io.Discard), target: &target{raw: "http://127.0.0.1:1/", url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}}, uri: "http://127.0.0.1:1/"}
+		r := &Receiver{opts: Options{State: testState, Issuer: "https://a"}.forTest(io.Discard), redirect: &redirect{raw: "http://127.0.0.1:1/", url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}}, uri: "http://127.0.0.1:1/"}
 		r.finished, r.closed, r.result, r.hold = make(chan struct{}), make(chan struct{}), make(chan result, 1), time.Millisecond
-		r.page, r.voice = newPages("Mollie", "mollie"), newVoice(io.Discard, false)
+		r.page, r.console = newPages("Mollie", "mollie", "tokencli token mollie"), newConsole(io.Discard, false)
 		r.finish(nil)
 		w := &recorder{header: http.Header{}}
 		r.page.headers(w.header)
