@@ -16,30 +16,29 @@ type partial struct {
 	refused string // a part of it that was pasted later; pasted again, it counts as a code
 }
 
-// parsePasted applies the rules to a paste: the address the browser ended up on, the parameters of one,
-// or a code alone. A terminal from which it was copied may have broken it into lines.
-func (r *Receiver) parsePasted(p paste) result {
+// parsePasted applies the rules to a paste: the address the browser ended up on, the parameters of one, or
+// a code alone. A terminal from which it was copied may have broken it into lines. A paste with several of
+// these has several results; the last may decide the login.
+func (r *Receiver) parsePasted(p paste) []result {
 	if p.tooLong {
-		return result{rejection: tooLong}
+		return []result{{rejection: tooLong}}
 	}
 	entries := r.entries(p.text)
 	if len(entries) > 1 {
 		// A line of an address may itself begin like an address (?iss=https://...).
 		if res := r.parse(strings.Join(entries, "")); res.decided() {
-			return res
+			return []result{res}
 		}
 	}
-	last := result{rejection: blank}
+	var results []result
 	for _, entry := range entries {
 		res := r.parseEntry(entry)
+		results = append(results, res)
 		if res.decided() {
-			return res
-		}
-		if res.rejection != blank {
-			last = res
+			break
 		}
 	}
-	return last
+	return results
 }
 
 // entries joins the lines of a paste that belong together: all that follow the beginning of an address.

@@ -31,6 +31,15 @@ func idleReceiver(uri string, opts Options) *Receiver {
 	return r
 }
 
+// parseLast returns what a paste came to in the end.
+func (r *Receiver) parseLast(p paste) result {
+	results := r.parsePasted(p)
+	if len(results) == 0 {
+		return result{}
+	}
+	return results[len(results)-1]
+}
+
 func TestPasted(t *testing.T) {
 	const tail = "?code=the-code&state=" + testState
 	for _, c := range []struct {
@@ -118,7 +127,7 @@ func TestPasted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := idleReceiver(c.uri, Options{})
-			v := r.parsePasted(paste{text: c.text})
+			v := r.parseLast(paste{text: c.text})
 			switch {
 			case c.code != "" && (v.answer == nil || v.answer.Code != c.code):
 				t.Fatalf("got %+v (rejection %d), want code %q", v.answer, v.rejection, c.code)
@@ -135,13 +144,13 @@ func TestPasted(t *testing.T) {
 
 func TestPastedStateOptional(t *testing.T) {
 	r := idleReceiver(elsewhereURI, Options{StateOptional: true})
-	if v := r.parsePasted(paste{text: elsewhereURI + "?code=the-code"}); v.answer == nil || !v.answer.StateMissing || !v.answer.Pasted {
+	if v := r.parseLast(paste{text: elsewhereURI + "?code=the-code"}); v.answer == nil || !v.answer.StateMissing || !v.answer.Pasted {
 		t.Errorf("missing state: %+v", v)
 	}
-	if v := r.parsePasted(paste{text: elsewhereURI + "?code=the-code&state=x"}); v.rejection != wrongState {
+	if v := r.parseLast(paste{text: elsewhereURI + "?code=the-code&state=x"}); v.rejection != wrongState {
 		t.Errorf("different state: %+v", v)
 	}
-	if v := r.parsePasted(paste{text: "the-code"}); v.answer == nil || v.answer.StateMissing {
+	if v := r.parseLast(paste{text: "the-code"}); v.answer == nil || v.answer.StateMissing {
 		t.Errorf("bare code: %+v", v)
 	}
 }
@@ -150,19 +159,19 @@ func TestPastedIssuer(t *testing.T) {
 	opts := Options{Issuer: "https://a", IssuerRequired: true}
 	r := idleReceiver(elsewhereURI, opts)
 	address := elsewhereURI + "?code=the-code&state=" + testState
-	if v := r.parsePasted(paste{text: address + "&iss=https%3A%2F%2Fa"}); v.answer == nil {
+	if v := r.parseLast(paste{text: address + "&iss=https%3A%2F%2Fa"}); v.answer == nil {
 		t.Errorf("right issuer: %+v", v)
 	}
-	if v := r.parsePasted(paste{text: address}); !fail.Is(v.err, fail.Refused) {
+	if v := r.parseLast(paste{text: address}); !fail.Is(v.err, fail.Refused) {
 		t.Errorf("no issuer: %+v", v)
 	}
-	if v := r.parsePasted(paste{text: address + "&iss=https%3A%2F%2Fb"}); !fail.Is(v.err, fail.Refused) {
+	if v := r.parseLast(paste{text: address + "&iss=https%3A%2F%2Fb"}); !fail.Is(v.err, fail.Refused) {
 		t.Errorf("wrong issuer: %+v", v)
 	}
-	if v := r.parsePasted(paste{text: "the-code"}); v.rejection != needsAddress {
+	if v := r.parseLast(paste{text: "the-code"}); v.rejection != needsAddress {
 		t.Errorf("bare code: %+v", v)
 	}
-	if v := idleReceiver(oobURN, opts).parsePasted(paste{text: "the-code"}); v.answer == nil {
+	if v := idleReceiver(oobURN, opts).parseLast(paste{text: "the-code"}); v.answer == nil {
 		t.Errorf("shown code: %+v", v)
 	}
 }
@@ -425,7 +434,7 @@ func TestPasteInLines(t *testing.T) {
 			r := idleReceiver(elsewhereURI, Options{})
 			var last result
 			for _, text := range pastes {
-				last = r.parsePasted(paste{text: text})
+				last = r.parseLast(paste{text: text})
 			}
 			if last.answer == nil || last.answer.Code != "the-code-that-is-long" {
 				t.Errorf("%s, cut at %d: %+v", name, cut, last)
@@ -439,12 +448,12 @@ func TestPasteInParts(t *testing.T) {
 	address := elsewhereURI + "?code=the-code&state=" + testState
 	for cut := 1; cut < len(address); cut++ {
 		r := idleReceiver(elsewhereURI, Options{})
-		if res := r.parsePasted(paste{text: address[:cut]}); res.decided() && cut > len("https://") {
+		if res := r.parseLast(paste{text: address[:cut]}); res.decided() && cut > len("https://") {
 			t.Errorf("cut at %d: the first part was taken: %+v", cut, res)
 		} else if cut <= len("https://") {
 			continue // no address yet, and no code either
 		}
-		res := r.parsePasted(paste{text: address[cut:]})
+		res := r.parseLast(paste{text: address[cut:]})
 		if res.answer == nil || res.answer.Code != "the-code" {
 			t.Errorf("cut at %d: %+v", cut, res)
 		}
@@ -458,20 +467,20 @@ func TestPasteInParts(t *testing.T) {
 		{"middle-of-it", fragment},
 		{testState[8:], fragment},
 	} {
-		if res := r.parsePasted(paste{text: step.text}); res.decided() || res.rejection != step.want {
+		if res := r.parseLast(paste{text: step.text}); res.decided() || res.rejection != step.want {
 			t.Errorf("%q: %+v, want rejection %d", step.text, res, step.want)
 		}
 	}
 	r = idleReceiver(elsewhereURI, Options{})
-	r.parsePasted(paste{text: elsewhereURI + "?code=x"})
-	if res := r.parsePasted(paste{text: "the-code"}); res.rejection != fragment {
+	r.parseLast(paste{text: elsewhereURI + "?code=x"})
+	if res := r.parseLast(paste{text: "the-code"}); res.rejection != fragment {
 		t.Errorf("%+v", res)
 	}
-	if res := r.parsePasted(paste{text: "the-code"}); res.answer == nil {
+	if res := r.parseLast(paste{text: "the-code"}); res.answer == nil {
 		t.Errorf("the code pasted again: %+v", res)
 	}
-	r.parsePasted(paste{text: elsewhereURI + "?code=x&state=of-another-login"})
-	if res := r.parsePasted(paste{text: "the-code"}); res.answer == nil {
+	r.parseLast(paste{text: elsewhereURI + "?code=x&state=of-another-login"})
+	if res := r.parseLast(paste{text: "the-code"}); res.answer == nil {
 		t.Errorf("a code after a complete address: %+v", res)
 	}
 }
@@ -486,7 +495,7 @@ func TestPasteOfSeveralEntries(t *testing.T) {
 		"https://evil.example/\nthe-code": "",
 	} {
 		r := idleReceiver(elsewhereURI, Options{Issuer: "https://a"})
-		res := r.parsePasted(paste{text: text})
+		res := r.parseLast(paste{text: text})
 		if got := ""; want == "" && res.decided() || want != "" && (res.answer == nil || res.answer.Code != want) {
 			t.Errorf("%q: %+v, want %q%s", text, res, want, got)
 		}
@@ -521,7 +530,7 @@ func FuzzPasted(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, uri := range []string{elsewhereURI, oobURN, loopbackURI} {
-			v := idleReceiver(uri, Options{Issuer: "https://a"}).parsePasted(paste{text: text})
+			v := idleReceiver(uri, Options{Issuer: "https://a"}).parseLast(paste{text: text})
 			if v.answer != nil {
 				if !isCode(v.answer.Code) || !v.answer.Pasted || v.answer.Finish == nil {
 					t.Errorf("%q: answer %+v", text, v.answer)

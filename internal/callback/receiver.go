@@ -256,14 +256,15 @@ func (r *Receiver) Receive(ctx context.Context, authorizeURL string) (*Answer, e
 
 // take handles one paste.
 func (r *Receiver) take(p paste) {
-	res := r.parsePasted(p)
-	switch {
-	case res.decided():
-		if r.settle(res) && res.err != nil {
-			r.finish(res.err)
+	for _, res := range r.parsePasted(p) {
+		switch {
+		case res.decided():
+			if r.settle(res) && res.err != nil {
+				r.finish(res.err)
+			}
+		case res.rejection != blank:
+			r.console.notify("%s", res.rejection.ofPaste(r.shownURI()))
 		}
-	case res.rejection != blank:
-		r.console.notify("%s", res.rejection.ofPaste(r.shownURI()))
 	}
 }
 
