@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/redact"
@@ -102,6 +103,9 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 	o.Receive.Environ = account.Environ(os.Environ())
 	o.Receive.Stdin, o.Receive.StdinIsTerminal = a.stdin, isTerminal(a.stdin)
 	o.Receive.Stderr = a.stderr
+	if isTerminal(os.Stderr) {
+		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
+	}
 	o.Receive.SystemOpener = browserOpener()
 	o.Receive.Next = "tokencli token " + name.String()
 	c, err := s.Login(cmd.Context(), name, o.Login)

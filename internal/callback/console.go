@@ -3,33 +3,32 @@ package callback
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 )
 
 // console prints the messages of a login, a line each. On a terminal, words are not broken at its edge.
 type console struct {
 	mu     sync.Mutex
 	out    io.Writer
+	width  int // of the terminal; 0: not a terminal
 	quiet  bool
 	closed bool // a late message would land in the output of what comes next
 }
 
-func newConsole(out io.Writer, quiet bool) *console {
+func newConsole(opts Options) *console {
+	out := opts.Stderr
 	if out == nil {
 		out = io.Discard
 	}
-	return &console{out: out, quiet: quiet}
+	return &console{out: out, width: opts.Columns, quiet: opts.Quiet}
 }
 
 // notify prints a warning, or what the user needs to go on. Values from outside must be safe to print.
 func (c *console) notify(format string, args ...any) {
-	for _, line := range wrap(fmt.Sprintf(format, args...), c.width()) {
+	for _, line := range wrap(fmt.Sprintf(format, args...), c.width) {
 		c.print(line)
 	}
 }
@@ -56,16 +55,6 @@ func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-}
-
-// width returns how many columns a terminal has; 0 if the output is not one.
-func (c *console) width() int {
-	if f, ok := c.out.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return w
-		}
-	}
-	return 0
 }
 
 // wrap breaks text at spaces so that each line fits the width; 0 means any.

@@ -26,7 +26,7 @@ func idleReceiver(uri string, opts Options) *Receiver {
 		panic(err)
 	}
 	u, _ := url.Parse(authorize)
-	r := &Receiver{opts: opts.forTest(io.Discard), redirect: t, uri: uri, authorize: u, console: newConsole(io.Discard, false)}
+	r := &Receiver{opts: opts.forTest(io.Discard), redirect: t, uri: uri, authorize: u, console: newConsole(Options{})}
 	r.finished, r.closed, r.result = make(chan struct{}), make(chan struct{}), make(chan result, 1)
 	return r
 }
@@ -511,7 +511,7 @@ func TestAnnouncePaste(t *testing.T) {
 		for _, life := range []time.Duration{time.Minute, 0} {
 			said := new(output)
 			r := idleReceiver(uri, Options{CodeLife: life})
-			r.console = newConsole(said, false)
+			r.console = newConsole(Options{Stderr: said})
 			r.announcePaste()
 			if got := said.String(); life > 0 && !strings.Contains(got, want) || (life > 0) != strings.Contains(got, "expires after 1 min") {
 				t.Errorf("%s: %q", uri, got)

@@ -84,6 +84,8 @@ type Options struct {
 
 	// Stderr receives all messages. Default: none are printed.
 	Stderr io.Writer
+	// Columns is the width of the terminal that Stderr is; 0: it is not one.
+	Columns int
 	// Quiet drops all messages except warnings, a certificate's fingerprint and what must be opened or
 	// pasted.
 	Quiet bool
@@ -170,7 +172,7 @@ func Listen(opts Options) (*Receiver, error) {
 		opts:     opts,
 		redirect: to,
 		uri:      opts.RedirectURI,
-		console:  newConsole(opts.Stderr, opts.Quiet),
+		console:  newConsole(opts),
 		hold:     pageHold,
 		result:   make(chan result, 1),
 		idle:     make(chan struct{}),

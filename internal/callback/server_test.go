@@ -418,7 +418,7 @@ func FuzzCallback(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &Receiver{opts: Options{State: testState, Issuer: "https://a"}.forTest(io.Discard), redirect: &redirect{raw: "http://127.0.0.1:1/", url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}}, uri: "http://127.0.0.1:1/"}
 		r.finished, r.closed, r.result, r.hold = make(chan struct{}), make(chan struct{}), make(chan result, 1), time.Millisecond
-		r.page, r.console = newPages("Mollie", "mollie", "tokencli token mollie"), newConsole(io.Discard, false)
+		r.page, r.console = newPages("Mollie", "mollie", "tokencli token mollie"), newConsole(Options{})
 		r.finish(nil)
 		w := &recorder{header: http.Header{}}
 		r.page.headers(w.header)
