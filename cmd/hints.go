@@ -60,6 +60,13 @@ var hints = [fail.Actions]string{
 	fail.DoNarrowScopes:          "request only scopes that the client may have, with --scope",
 	fail.DoCheckRegistration:     "check the client id, and that %s is registered for it with %s",
 	fail.DoCheckIssuer:           "the code was not used; if `tokencli login %s` fails again, check the issuer %s in the definition",
+	fail.DoFollowRedirect:        "-L follows it, to another host without the token",
+	fail.DoPageByVariable:        "put the page into a variable, and repeat the query with the next one",
+	fail.DoRequestPages:          "request the pages one by one, as the provider's documentation says",
+	fail.DoRequestPath:           "tokencli api %s PATH",
+	fail.DoRequestSmallerPages:   "request smaller pages",
+	fail.DoRefreshOrLogIn:        "tokencli refresh %[1]s, or tokencli login %[1]s",
+	fail.DoReplaceToken:          "create a new token at the provider, then `tokencli login %s --with-token`",
 }
 
 // hintOf returns the hint of the outermost failure in the chain of err that has one, or "".

@@ -107,6 +107,22 @@ const (
 	// DoCheckIssuer: log in again, else check the issuer in the definition [account, issuer].
 	DoCheckIssuer
 
+	// DoFollowRedirect: allow redirects to be followed.
+	DoFollowRedirect
+	// DoPageByVariable: choose the page by a variable of the GraphQL query.
+	DoPageByVariable
+	// DoRequestPages: request the pages one by one.
+	DoRequestPages
+	// DoRequestPath: request a path of the API of [provider].
+	DoRequestPath
+	// DoRequestSmallerPages: request smaller pages.
+	DoRequestSmallerPages
+
+	// DoRefreshOrLogIn: refresh, or log in to, the account [account].
+	DoRefreshOrLogIn
+	// DoReplaceToken: create a new static token at the provider and store it for the account [account].
+	DoReplaceToken
+
 	// Actions counts the actions and is none itself.
 	Actions
 )

@@ -245,3 +245,17 @@ func TestReadingsFindASecretInEveryEncoding(t *testing.T) {
 		}
 	}
 }
+
+// whoami sends a request to an address of the API, without retries.
+func whoami(ctx context.Context, c *Client, address string) (*http.Response, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		u = &url.URL{Opaque: address}
+	}
+	transport := &Transport{Client: c, Tokens: OneToken(newAccess), Wait: c.timeout()}
+	resp, err := transport.RoundTrip((&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}}).WithContext(ctx))
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
+}

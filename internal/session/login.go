@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/callback"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
@@ -428,7 +429,7 @@ func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization,
 	kept := s.granted(p, c, reply, scopes)
 	if answer.StateMissing {
 		// Nothing ties this reply to this login but the user's own eyes: say whose it is.
-		owner, err := p.client.WhoAmI(ctx, kept.AccessToken.Reveal())
+		owner, err := apiclient.New(p.client, oauth.OneToken(kept.AccessToken.Reveal())).WhoAmI(ctx)
 		if err != nil {
 			return nil, fail.New(fail.KindOf(err), "%s sent no state and its owner could not be asked for: %w", p.definition.Title, err).
 				WithHint("nothing was kept; try again")
@@ -438,7 +439,7 @@ func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization,
 	return kept, nil
 }
 
-func describe(details []oauth.Detail) string {
+func describe(details []apiclient.Detail) string {
 	var parts []string
 	for _, d := range details {
 		if len(d.Values) > 0 {

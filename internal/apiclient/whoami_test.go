@@ -1,17 +1,113 @@
-package oauth
+package apiclient
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
+
+const newAccess = "access_NEW-t0ken~1"
+
+// peer stands in for a provider.
+type peer struct {
+	*httptest.Server
+	address string
+	mu      sync.Mutex
+	seen    []recorded
+}
+
+type recorded struct {
+	method, path, query, body string
+	header                    http.Header
+}
+
+func newPeer(t *testing.T, answer http.HandlerFunc) *peer {
+	t.Helper()
+	p := &peer{}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		p.mu.Lock()
+		p.seen = append(p.seen, recorded{r.Method, r.URL.Path, r.URL.RawQuery, string(body), r.Header.Clone()})
+		p.mu.Unlock()
+		answer(w, r)
+	}))
+	p.address = p.URL
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *peer) requests() []recorded {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]recorded(nil), p.seen...)
+}
+
+func (p *peer) one(t *testing.T) recorded {
+	t.Helper()
+	seen := p.requests()
+	if len(seen) != 1 {
+		t.Fatalf("%d requests arrived, want 1", len(seen))
+	}
+	return seen[0]
+}
+
+func replies(status int, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var n atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) { handlers[min(int(n.Add(1)), len(handlers))-1](w, r) }
+}
+
+func whoami(t *testing.T, base, name, token string) ([]Detail, error) {
+	t.Helper()
+	d, err := provider.Catalog{}.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err = d.At(base, "BASE"); err != nil {
+		t.Fatal(err)
+	}
+	c := &oauth.Client{Definition: d, HTTP: oauth.NewHTTP(), UserAgent: "github.com/tokencli/tokencli/test"}
+	return New(c, oauth.OneToken(token)).WhoAmI(t.Context())
+}
+
+func failure(t *testing.T, err error) *oauth.Error {
+	t.Helper()
+	var e *oauth.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("not an oauth.Error: %v", err)
+	}
+	noSecrets(t, err)
+	return e
+}
+
+func noSecrets(t *testing.T, err error) {
+	t.Helper()
+	text := err.Error()
+	if strings.Contains(text, newAccess) || strings.Contains(text, "t0ken") || redact.Printable(text) != text {
+		t.Errorf("not fit to be printed: %q", text)
+	}
+}
 
 func TestWhoAmI(t *testing.T) {
 	tests := []struct {
@@ -45,7 +141,7 @@ func TestWhoAmI(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.provider+" "+tt.name, func(t *testing.T) {
 			p := newPeer(t, replies(tt.status, tt.body))
-			got, err := p.client(t, tt.provider).WhoAmI(t.Context(), newAccess)
+			got, err := whoami(t, p.address, tt.provider, newAccess)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +160,7 @@ func TestTheProbesOnTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, replies(500, ""))
-			if _, err := p.client(t, name).WhoAmI(t.Context(), "a+b c/é"); !fail.Is(err, fail.Unavailable) {
+			if _, err := whoami(t, p.address, name, "a+b c/é"); !fail.Is(err, fail.Unavailable) {
 				t.Errorf("%v", err)
 			}
 			r := p.one(t)
@@ -109,11 +205,11 @@ func TestWhoAmIRefused(t *testing.T) {
 		{"401 that speaks of a permission", "moneybird", 401, `{"error":"No access to administrations"}`, fail.Refused, "the token lacks a permission at Moneybird: No access to administrations"},
 		{"401 that does not", "moneybird", 401, `{"error":"The access token was revoked"}`, fail.LoginNeeded, "does not accept the token"},
 		{"the same words elsewhere", "mollie", 401, `{"error":"No access to x"}`, fail.LoginNeeded, "does not accept the token"},
-		{"402", "moneybird", 402, `{"error":"pay"}`, fail.Refused, "Moneybird refused: pay (status 402)"},
-		{"404", "moloni", 404, "<html>", fail.Refused, "Moloni refused (status 404)"},
-		{"429 plain", "moneybird", 429, "Retry later\n", fail.Unavailable, "asks to retry later: Retry later (status 429)"},
-		{"500", "mollie", 500, "<html>", fail.Unavailable, "(status 500)"},
-		{"503", "mollie", 503, "", fail.Unavailable, "(status 503)"},
+		{"402", "moneybird", 402, `{"error":"pay"}`, fail.Refused, "Moneybird refused: pay (status 402 Payment Required)"},
+		{"404", "moloni", 404, "<html>", fail.Refused, "Moloni refused (status 404 Not Found)"},
+		{"429 plain", "moneybird", 429, "Retry later\n", fail.Unavailable, "asks to retry later: Retry later (status 429 Too Many Requests)"},
+		{"500", "mollie", 500, "<html>", fail.Unavailable, "(status 500 Internal Server Error)"},
+		{"503", "mollie", 503, "", fail.Unavailable, "(status 503 Service Unavailable)"},
 		{"redirect", "mollie", 302, "", fail.Unavailable, "a redirect"},
 		{"HTML 200", "mollie", 200, "<html>", fail.Unavailable, "HTML"},
 		{"empty 200", "mollie", 200, "", fail.Unavailable, "nothing"},
@@ -122,14 +218,14 @@ func TestWhoAmIRefused(t *testing.T) {
 		{"a number", "mollie", 200, "12", fail.Unavailable, "something other"},
 		{"GraphQL: the query is refused", "moloni-on", 200, `{"errors":[{"message":"Unknown argument","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`, fail.Refused, "Unknown argument"},
 		{"GraphQL: the operation is refused", "moloni-on", 200, `{"data":{"me":{"data":null,"errors":[{"field":"*","msg":"no permission"}]}}}`, fail.Refused, "no permission"},
-		{"GraphQL: nothing in it", "moloni-on", 200, `{"data":{"me":null}}`, fail.Refused, "told nothing"},
-		{"errors as a list inside a 200", "moloni", 200, `["1 access_token"]`, fail.Refused, `told nothing of the token's owner: ["1 access_token"]`},
+		{"GraphQL: nothing in it", "moloni-on", 200, `{"data":{"me":null}}`, fail.Refused, "does not identify"},
+		{"errors as a list inside a 200", "moloni", 200, `["1 access_token"]`, fail.Refused, `does not identify the token's owner: ["1 access_token"]`},
 		{"an error as an object inside a 200", "moloni", 200, `{"error":"invalid_token","error_description":"expired"}`, fail.Refused, "invalid_token: expired"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.provider+" "+tt.name, func(t *testing.T) {
 			p := newPeer(t, replies(tt.status, tt.body, "Location", "/x"))
-			got, err := p.client(t, tt.provider).WhoAmI(t.Context(), newAccess)
+			got, err := whoami(t, p.address, tt.provider, newAccess)
 			if got != nil {
 				t.Fatalf("%v", got)
 			}
@@ -154,7 +250,7 @@ func TestWhoAmITellsNoSecret(t *testing.T) {
 		for _, body := range []string{hostile, `{"error":` + string(text) + `}`, `{"title":"x","detail":` + string(text) + `,"message":` + string(text) + `}`, `{"errors":[{"message":` + string(text) + `}]}`, "[" + string(text) + "]"} {
 			for _, provider := range []string{"moloni-on", "moloni", "mollie", "moneybird"} {
 				p := newPeer(t, replies(status, body))
-				if _, err := p.client(t, provider).WhoAmI(t.Context(), newAccess); err == nil {
+				if _, err := whoami(t, p.address, provider, newAccess); err == nil {
 					t.Errorf("%s %d %q is taken", provider, status, body)
 				} else {
 					noSecrets(t, err)
@@ -163,9 +259,8 @@ func TestWhoAmITellsNoSecret(t *testing.T) {
 		}
 	}
 	p := newPeer(t, replies(200, "{}"))
-	c := p.client(t, "moloni") // its token is in the address
-	p.Close()
-	_, err = c.WhoAmI(t.Context(), newAccess)
+	p.Close() // the token of Moloni is in the address
+	_, err = whoami(t, p.address, "moloni", newAccess)
 	noSecrets(t, err)
 }
 
@@ -182,17 +277,17 @@ func TestTheSecondProbe(t *testing.T) {
 		}
 	}
 	p := newPeer(t, both(403, replies(200, permissions)))
-	got, err := p.client(t, "mollie").WhoAmI(t.Context(), newAccess)
+	got, err := whoami(t, p.address, "mollie", newAccess)
 	if want := []Detail{{"permission", []string{"payments.read", "x"}}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
 	p = newPeer(t, both(403, replies(401, "{}")))
-	if _, err = p.client(t, "mollie").WhoAmI(t.Context(), newAccess); failure(t, err).Status != 403 {
+	if _, err = whoami(t, p.address, "mollie", newAccess); failure(t, err).Status != 403 {
 		t.Errorf("%v", err) // the first one's answer is the one to tell
 	}
 	for _, status := range []int{401, 404, 429, 500} {
 		p = newPeer(t, both(status, replies(200, permissions)))
-		if _, err = p.client(t, "mollie").WhoAmI(t.Context(), newAccess); failure(t, err).Status != status {
+		if _, err = whoami(t, p.address, "mollie", newAccess); failure(t, err).Status != status {
 			t.Errorf("%d: %v", status, err)
 		}
 		p.one(t)
@@ -201,26 +296,7 @@ func TestTheSecondProbe(t *testing.T) {
 
 func TestWhoAmIIsTriedAgain(t *testing.T) {
 	p := newPeer(t, inTurn(replies(429, "Retry later", "Retry-After", "0"), replies(200, `[]`)))
-	if _, err := p.client(t, "moneybird").WhoAmI(t.Context(), newAccess); err != nil || len(p.requests()) != 2 {
+	if _, err := whoami(t, p.address, "moneybird", newAccess); err != nil || len(p.requests()) != 2 {
 		t.Errorf("%v, %d requests", err, len(p.requests()))
-	}
-	graph := newPeer(t, inTurn(replies(503, "", "Retry-After", "0"), replies(200, `{"data":{"me":{"data":{"userId":1}}}}`)))
-	if _, err := graph.client(t, "moloni-on").WhoAmI(t.Context(), newAccess); err != nil {
-		t.Error(err)
-	}
-	if seen := graph.requests(); len(seen) != 2 || seen[0].body != seen[1].body || seen[1].body == "" {
-		t.Errorf("%v", seen)
-	}
-}
-
-func TestHowATokenIsPresented(t *testing.T) {
-	query := &provider.Definition{API: provider.API{QueryParam: "access_token"}}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/v1/x?a=1%202&access_token=old", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	(&Client{Definition: query}).Present(req, "a b")
-	if got := req.URL.RawQuery; got != "a=1%202&access_token=a%20b" || req.Header.Get("Authorization") != "" {
-		t.Errorf("%s, %s", got, fmt.Sprint(req.Header))
 	}
 }
