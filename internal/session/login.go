@@ -434,6 +434,7 @@ func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization,
 			return nil, fail.New(fail.KindOf(err), "%s sent no state and its owner could not be asked for: %w", p.definition.Title, err).
 				WithHint("nothing was kept; try again")
 		}
+		answer.SetOwner(describe(owner))
 		s.tell("warning: %s sent no state, so the login cannot be tied to this one by itself; it belongs to %s", p.definition.Title, describe(owner))
 	}
 	return kept, nil
