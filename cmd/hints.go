@@ -39,6 +39,8 @@ var hints = [fail.Actions]string{
 	fail.DoMoveAway:              "move %s away",
 	fail.DoMoveAwayOrSetStateDir: "move %s away, or set TOKENCLI_STATE_DIR to a folder of your own",
 	fail.DoCheckDisk:             "make sure that %s exists, is writable and is not full",
+	fail.DoShowRecipient:         "`age-keygen -y KEYFILE` prints the recipient of a key",
+	fail.DoAddLines:              "add to %s, each on a line of its own: %s; then: tokencli store rewrap",
 	fail.DoTryAgain:              "try again",
 	fail.DoRestoreFile:           "restore %s from a backup, or delete it and log in again",
 	fail.DoSetInstead:            "it was encrypted with another setting: set %s and unset %s",

@@ -106,7 +106,6 @@ const (
 	DoCheckRegistration
 	// DoCheckIssuer: log in again, else check the issuer in the definition [account, issuer].
 	DoCheckIssuer
-
 	// DoFollowRedirect: allow redirects to be followed.
 	DoFollowRedirect
 	// DoPageByVariable: choose the page by a variable of the GraphQL query.
@@ -117,11 +116,14 @@ const (
 	DoRequestPath
 	// DoRequestSmallerPages: request smaller pages.
 	DoRequestSmallerPages
-
 	// DoRefreshOrLogIn: refresh, or log in to, the account [account].
 	DoRefreshOrLogIn
 	// DoReplaceToken: create a new static token at the provider and store it for the account [account].
 	DoReplaceToken
+	// DoShowRecipient: age-keygen -y prints the recipient of a key.
+	DoShowRecipient
+	// DoAddLines: add to [setting] the lines [text], then rewrap.
+	DoAddLines
 
 	// Actions counts the actions and is none itself.
 	Actions

@@ -200,7 +200,7 @@ func (f *File) Unseal(sealed []byte) ([]byte, error) {
 
 func seal(text []byte, keys *fileKeys) ([]byte, error) {
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, keys.recipient)
+	w, err := age.Encrypt(&sealed, keys.recipients...)
 	if err == nil {
 		_, err = w.Write(text)
 		err = errors.Join(err, w.Close())

@@ -26,9 +26,11 @@ const maxKeyFile = 64 << 10
 
 // fileKeys encrypt and decrypt the files.
 type fileKeys struct {
-	setting    string         // where it came from, for messages
-	recipient  age.Recipient  // for writing
-	identities []age.Identity // for reading
+	setting    string          // the variable, for messages
+	path       string          // of the key file; empty if the setting holds the key itself
+	recipients []age.Recipient // for writing: the store's own first
+	extra      []string        // the texts of the further recipients
+	identities []age.Identity  // for reading
 }
 
 // parseFileKeys reads the two settings. If both are set, the key takes precedence.
@@ -44,19 +46,20 @@ func parseFileKeys(key, phrase credential.Secret, workFactor int) (*fileKeys, er
 	if err != nil {
 		return nil, err
 	}
-	return &fileKeys{setting: account.FilePassphrase, recipient: p, identities: []age.Identity{p}}, nil
+	return &fileKeys{setting: account.FilePassphrase, recipients: []age.Recipient{p}, identities: []age.Identity{p}}, nil
 }
 
 // parseFileKey reads an identity, the text of an identity file, or the file at a path. The setting is
 // quoted only if it is known to be the path of a file: it may be a damaged key.
 func parseFileKey(setting string) (*fileKeys, error) {
-	source, text := account.FileKey, setting
+	source, text, path := account.FileKey, setting, ""
 	if !holdsIdentity(setting) {
 		content, err := readKeyFile(setting)
 		if err != nil {
 			return nil, err
 		}
 		source, text = fmt.Sprintf("the file %s of %s", redact.Printable(setting), account.FileKey), string(content)
+		path = setting
 	}
 	// The parser's errors are left out: they may quote what they could not read.
 	identities, err := age.ParseIdentities(strings.NewReader(text))
@@ -74,7 +77,13 @@ func parseFileKey(setting string) (*fileKeys, error) {
 		return nil, fail.New(fail.Usage, "%s holds an age identity of a kind that tokencli cannot write with", source).
 			Advise(fail.DoInitFile)
 	}
-	return &fileKeys{setting: account.FileKey, recipient: recipient, identities: identities}, nil
+	further, extra, err := extraRecipients(source, text)
+	if err != nil {
+		return nil, err
+	}
+	return &fileKeys{
+		setting: account.FileKey, path: path, recipients: append([]age.Recipient{recipient}, further...), extra: extra, identities: identities,
+	}, nil
 }
 
 // holdsIdentity reports whether a line of the setting is meant to be an identity.

@@ -33,7 +33,7 @@ func (f fileUnderTest) plant(t *testing.T, name account.Name, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.plantRaw(t, name, encryptText(t, text, keys.recipient))
+	f.plantRaw(t, name, encryptText(t, text, keys.recipients[0]))
 }
 
 func (f fileUnderTest) plantRaw(t *testing.T, name account.Name, record []byte) {
@@ -597,12 +597,12 @@ func FuzzFileDecrypt(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole := encryptText(f, string(text), byKey.recipient)
+	whole := encryptText(f, string(text), byKey.recipients[0])
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
-	f.Add(encryptText(f, string(text), byPhrase.recipient))
-	f.Add(encryptText(f, "hunter2-planted", byKey.recipient))
-	f.Add(encryptText(f, "", byKey.recipient))
+	f.Add(encryptText(f, string(text), byPhrase.recipients[0]))
+	f.Add(encryptText(f, "hunter2-planted", byKey.recipients[0]))
+	f.Add(encryptText(f, "", byKey.recipients[0]))
 	f.Add(hostileScrypt(30))
 	f.Add(hostileScrypt(1))
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 planted\n\n---\n"))

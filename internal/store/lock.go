@@ -61,6 +61,19 @@ func (l Locks) Try(ctx context.Context, name account.Name) (release func(), ok b
 	return releaser(lock), true, nil
 }
 
+// Hold waits for the account's lock and takes it. The caller must call release (see Try).
+func (l Locks) Hold(ctx context.Context, name account.Name) (release func(), err error) {
+	for {
+		release, ok, err := l.Try(ctx, name)
+		if err != nil || ok {
+			return release, err
+		}
+		if err := l.Wait(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // Wait returns when no process holds the account's lock. All waiters return together. It takes no lock:
 // another process may hold it by the time Wait returns.
 func (l Locks) Wait(ctx context.Context, name account.Name) error {
