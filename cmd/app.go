@@ -25,6 +25,7 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -103,13 +104,21 @@ func isKeyPath(value string) bool {
 	return err == nil
 }
 
+// traced returns a context in which requests to providers are written to stderr if TOKENCLI_DEBUG is http.
+func (a *app) traced(ctx context.Context) context.Context {
+	if a.getenv("TOKENCLI_DEBUG") != "http" {
+		return ctx
+	}
+	return oauth.WithTrace(ctx, a.stderr)
+}
+
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(a.traced(ctx)); err != nil {
 		return a.report(err)
 	}
 	return 0
@@ -194,7 +203,7 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Defaults:      set.defaults,
 		Tell:          a.say,
 		Now:           a.now,
-		UserAgent:     "github.com/tokencli/tokencli/" + a.versionName(),
+		UserAgent:     "tokencli/" + a.versionName(),
 		OnRotate:      set.OnRotate,
 	}
 }

@@ -87,7 +87,7 @@ func whoami(t *testing.T, base, name, token string) ([]Detail, error) {
 	if d, err = d.At(base, "BASE"); err != nil {
 		t.Fatal(err)
 	}
-	c := &oauth.Client{Definition: d, HTTP: oauth.NewHTTP(), UserAgent: "github.com/tokencli/tokencli/test"}
+	c := &oauth.Client{Definition: d, HTTP: oauth.NewHTTP(), UserAgent: "tokencli/test"}
 	return New(c, oauth.OneToken(token)).WhoAmI(t.Context())
 }
 
@@ -174,7 +174,7 @@ func TestTheProbesOnTheWire(t *testing.T) {
 			if r.header.Get("Authorization") != auth || r.query != query {
 				t.Errorf("presented as %q and %q", r.header.Get("Authorization"), r.query)
 			}
-			if r.header.Get("Referer") != "" || r.header.Get("User-Agent") != "github.com/tokencli/tokencli/test" || r.header.Get("Accept") != "application/json" {
+			if r.header.Get("Referer") != "" || r.header.Get("User-Agent") != "tokencli/test" || r.header.Get("Accept") != "application/json" {
 				t.Errorf("%v", r.header)
 			}
 			if name != "moloni-on" {

@@ -111,7 +111,7 @@ func definition(t testing.TB, name, base string) *provider.Definition {
 
 func (p *peer) client(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "github.com/tokencli/tokencli/test", Timeout: 20 * time.Second}
+	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
 }
 
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.

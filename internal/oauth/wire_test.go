@@ -131,7 +131,7 @@ func TestTheWireForm(t *testing.T) {
 			}
 			agent := "tokencli"
 			if tt.provider != "acme" {
-				agent = "github.com/tokencli/tokencli/test"
+				agent = "tokencli/test"
 			}
 			if got := r.header.Get("User-Agent"); got != agent {
 				t.Errorf("User-Agent %q", got)
