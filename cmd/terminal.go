@@ -48,9 +48,6 @@ func (q *asker) AskSecret(label string) (string, error) {
 	return account.CleanPassword("what was entered for "+label, text)
 }
 
-// pasteGap is the longest pause between two lines of one paste.
-const pasteGap = 150 * time.Millisecond
-
 // prompt waits for a line or an interrupt, after which the terminal is as before. With join, the lines of
 // one paste count as one.
 func (q *asker) prompt(label string, hidden, join bool) (string, error) {
@@ -106,7 +103,7 @@ func (q *asker) prompt(label string, hidden, join bool) (string, error) {
 			if !join || l.err != nil {
 				return answer(label, text)
 			}
-			first, gap = false, time.After(pasteGap)
+			first, gap = false, time.After(terminal.PasteGap)
 		}
 	}
 }

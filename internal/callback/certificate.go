@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +49,14 @@ func chooseCertificate(opts Options) (*certificate, error) {
 	case opts.TLSCert == "" || opts.TLSKey == "":
 		return nil, fail.New(fail.Usage, "a certificate needs its key, and a key its certificate").Advise(fail.DoGiveCertificate)
 	}
-	pair, err := tls.LoadX509KeyPair(opts.TLSCert, opts.TLSKey)
+	key, err := safefile.Read(opts.TLSKey, maxCertificate, safefile.Key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var pair tls.Certificate
+	if err == nil {
+		pair, err = readPair(opts.TLSCert, key)
+	}
 	if err != nil {
 		failure := fail.New(fail.Usage, "cannot use certificate %q with key %q: %s",
 			redact.Scrub(opts.TLSCert, 200), redact.Scrub(opts.TLSKey, 200), redact.Scrub(err.Error(), 200)).Advise(fail.DoGiveCertificate)
@@ -56,6 +64,14 @@ func chooseCertificate(opts Options) (*certificate, error) {
 		return nil, failure
 	}
 	return &certificate{pair: pair}, nil
+}
+
+func readPair(certFile string, key []byte) (tls.Certificate, error) {
+	chain, err := os.ReadFile(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(chain, key)
 }
 
 // ownCertificate returns the self-signed certificate of this machine. It is kept, so that the exception

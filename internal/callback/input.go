@@ -12,12 +12,8 @@ import (
 	"github.com/tokencli/tokencli/internal/terminal"
 )
 
-const (
-	// maxPaste bounds a paste; servers accept addresses of 8 KiB to 16 KiB.
-	maxPaste = 64 << 10
-	// pasteGap is the longest pause between two lines of one paste.
-	pasteGap = 150 * time.Millisecond
-)
+// maxPaste bounds a paste; servers accept addresses of 8 KiB to 16 KiB.
+const maxPaste = 64 << 10
 
 // paste is what was pasted at once: one line or several.
 type paste struct {
@@ -128,13 +124,13 @@ func (in *input) collect(lines <-chan paste) {
 	defer close(in.out)
 	for first := range lines {
 		whole, more := first, true
-		for gap := time.NewTimer(pasteGap); more; {
+		for gap := time.NewTimer(terminal.PasteGap); more; {
 			select {
 			case l, open := <-lines:
 				if more = open; more {
 					whole.text += "\n" + l.text
 					whole.tooLong = whole.tooLong || l.tooLong || len(whole.text) > maxPaste
-					gap.Reset(pasteGap)
+					gap.Reset(terminal.PasteGap)
 				}
 			case <-gap.C:
 				more = false

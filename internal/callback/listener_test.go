@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -246,6 +247,14 @@ func TestHTTPSWithOwnCertificate(t *testing.T) {
 	for _, files := range [][2]string{{certFile, ""}, {"", keyFile}, {keyFile, certFile}, {certFile, filepath.Join(dir, "none")}} {
 		_, err := Listen(Options{RedirectURI: uri, TLSCert: files[0], TLSKey: files[1], OpenTerminal: noTerminal})
 		kindAndAdvice(t, err, fail.Usage, "certificate", fail.DoGiveCertificate)
+	}
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod(keyFile, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Listen(Options{RedirectURI: uri, TLSCert: certFile, TLSKey: keyFile, OpenTerminal: noTerminal}); !fail.Is(err, fail.Store) {
+			t.Errorf("a key that others can read: %v", err)
+		}
 	}
 	unused := begin(t, Options{TLSCert: certFile, TLSKey: keyFile})
 	unused.hears("the certificate is not used")

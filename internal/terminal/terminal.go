@@ -9,11 +9,15 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
 // MaxLine bounds a line, in bytes.
 const MaxLine = 1 << 20
+
+// PasteGap is the longest pause between two lines of one paste.
+const PasteGap = 150 * time.Millisecond
 
 // ErrTooLong is the error of a line over MaxLine. The line has been read to its end.
 var ErrTooLong = errors.New("the line is too long")
