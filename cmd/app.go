@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,9 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
-	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/fail"
-	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -44,7 +41,6 @@ type app struct {
 
 // Main runs the command line of this process and returns the exit code.
 func Main(version string) (code int) {
-	coredump.Disable()
 	a := newApp(version)
 	defer func() {
 		if v := recover(); v != nil {
@@ -74,8 +70,8 @@ func newApp(version string) *app {
 	return a
 }
 
-// scrubbed masks the secrets of the environment in whatever is said to a person: the last line of
-// defence behind every message that quotes something from outside.
+// scrubbed masks the secrets of the environment in everything written to stderr. It is the backstop behind the messages,
+// which mask what they quote; the words of the messages themselves stay as they are (see redact.Composed).
 type scrubbed struct {
 	to io.Writer
 	// secrets are looked up once, before anything may take them out of the environment.
@@ -83,33 +79,14 @@ type scrubbed struct {
 }
 
 func newScrubbed(to io.Writer) *scrubbed {
-	return &scrubbed{to: to, secrets: sync.OnceValue(func() []string {
-		return slices.DeleteFunc(account.SecretValues(os.Environ()), isKeyPath)
-	})}
+	return &scrubbed{to: to, secrets: sync.OnceValue(func() []string { return account.SecretValues(os.Environ()) })}
 }
 
 func (s *scrubbed) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(s.to, redact.Secrets(string(p), s.secrets()...)); err != nil {
+	if _, err := io.WriteString(s.to, redact.Composed(string(p), s.secrets()...)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// isKeyPath reports whether a value is the path of the key, which may be named, and not the key itself.
-func isKeyPath(value string) bool {
-	if value != os.Getenv(account.FileKey) {
-		return false
-	}
-	_, err := os.Stat(value)
-	return err == nil
-}
-
-// traced returns a context in which requests to providers are written to stderr if TOKENCLI_DEBUG is http.
-func (a *app) traced(ctx context.Context) context.Context {
-	if a.getenv("TOKENCLI_DEBUG") != "http" {
-		return ctx
-	}
-	return oauth.WithTrace(ctx, a.stderr)
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -118,7 +95,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	if err := root.ExecuteContext(a.traced(ctx)); err != nil {
+	if err := root.ExecuteContext(ctx); err != nil {
 		return a.report(err)
 	}
 	return 0
@@ -203,7 +180,7 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Defaults:      set.defaults,
 		Tell:          a.say,
 		Now:           a.now,
-		UserAgent:     "tokencli/" + a.versionName(),
+		UserAgent:     "github.com/tokencli/tokencli/" + a.versionName(),
 		OnRotate:      set.OnRotate,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -29,6 +30,9 @@ type Reached struct {
 func (c *Client) Reach(ctx context.Context) (*Reached, error) {
 	origin := c.Definition.Origin()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, origin+"/", nil)
+	if err == nil {
+		err = provider.CheckURL(req.URL.String())
+	}
 	if err != nil {
 		return nil, fail.New(fail.Usage, "%s: %w", c.Definition.Name, err)
 	}
@@ -36,7 +40,7 @@ func (c *Client) Reach(ctx context.Context) (*Reached, error) {
 	// A copy that a cache kept has the date on which it was made.
 	req.Header.Set("Cache-Control", "no-cache")
 	asked := c.now()
-	resp, err := c.do(req, nil)
+	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return nil, c.unreachable(req, err, nil)
 	}

@@ -131,7 +131,7 @@ func TestTheWireForm(t *testing.T) {
 			}
 			agent := "tokencli"
 			if tt.provider != "acme" {
-				agent = "tokencli/test"
+				agent = "github.com/tokencli/tokencli/test"
 			}
 			if got := r.header.Get("User-Agent"); got != agent {
 				t.Errorf("User-Agent %q", got)
@@ -239,6 +239,10 @@ func TestWhatADefinitionDoesNotDescribeIsNotAsked(t *testing.T) {
 	if gone, err := c.Revoke(ctx, registration, oldRefresh, "refresh_token"); err != nil || !gone {
 		t.Errorf("%t, %v", gone, err)
 	}
+	c.Definition.WhoAmI = nil
+	if _, err := c.WhoAmI(ctx, newAccess); !fail.Is(err, fail.Usage) {
+		t.Errorf("%v", err)
+	}
 	if n := len(p.requests()); n != 0 {
 		t.Errorf("%d requests", n)
 	}
@@ -258,7 +262,8 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 			continue
 		}
 		noSecrets(t, err)
-		if _, err := whoami(t.Context(), c, address); !fail.Is(err, fail.Usage) {
+		c.Definition.WhoAmI = []provider.Probe{{Method: "GET", URL: address}}
+		if _, err := c.WhoAmI(context.Background(), newAccess); !fail.Is(err, fail.Usage) {
 			t.Errorf("whoami %s: %v", address, err)
 		}
 		c.Definition.Authorize = &provider.Authorize{URL: "://"}

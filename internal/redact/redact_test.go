@@ -120,6 +120,62 @@ func TestRedactIsQuickOnHostileText(t *testing.T) {
 	}
 }
 
+// Any run of 12 bytes of a secret is masked, in each form of the promise.
+func TestRedactMasksRunsOfASecret(t *testing.T) {
+	const secret = "rt-9f8e7d6c5b4a.3210/zyxwv+QRST"
+	forms := map[string]func(string) string{
+		"verbatim":        func(s string) string { return s },
+		"percent, once":   url.QueryEscape,
+		"percent, twice":  func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
+		"every byte":      func(s string) string { return "%" + strings.Join(split(hex.EncodeToString([]byte(s)), 2), "%") },
+		"JSON":            func(s string) string { return strings.ReplaceAll(s, "/", `\/`) },
+		"HTML":            func(s string) string { return strings.ReplaceAll(s, "+", "&#43;") },
+		"hex":             func(s string) string { return hex.EncodeToString([]byte(s)) },
+		"upper-case hex":  func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+		"base64":          func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"base64url":       func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("Q" + s)) },
+		"base64 in a URL": func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("QQ" + s))) },
+	}
+	for name, form := range forms {
+		for from := 0; from+12 <= len(secret); from++ {
+			for to := from + 12; to <= len(secret); to++ {
+				encoded := form(secret[from:to])
+				got := redact.Secrets("<"+encoded+">", secret)
+				// Base64 keeps the characters that also encode neighbouring bytes, and the padding: %3D%3D.
+				if rest := len(strings.Replace(got, redact.Mask, "", 1)); !strings.Contains(got, redact.Mask) || rest > 2+4+6 {
+					t.Errorf("%s of [%d:%d]: %q of %q", name, from, to, got, encoded)
+				}
+			}
+		}
+	}
+	if got := redact.Secrets("<"+secret[:11]+">", secret); got != "<"+secret[:11]+">" {
+		t.Errorf("11 bytes are masked: %q", got)
+	}
+}
+
+// A secret may be a word of our messages: masking it there would cut a hole into the sentence and reveal it.
+func TestComposedLeavesOurWordsAlone(t *testing.T) {
+	const message = "tokencli: Mollie refused the client (client_id abc): check the client id and secret, then TOKENCLI_MOLLIE_CLIENT_SECRET"
+	for _, secret := range []string{"secret", "the", "client", "client_id", "the client id and secret", "TOKENCLI_MOLLIE_CLIENT_SECRET", "abc", "Mollie refused", "oauth2"} {
+		if got := redact.Composed(message, secret); got != message {
+			t.Errorf("%s: %q", secret, got)
+		}
+	}
+	for _, secret := range []string{"hunter22", "S3:c%r+e t/", strings.Repeat("letters", 5), "client secret 4f1d0c7e9ab2", "aBcDeFgHiJ"} {
+		if got := redact.Composed("tokencli: "+secret+".", secret); !strings.Contains(got, redact.Mask) || strings.Contains(got, secret[len(secret)-8:]) {
+			t.Errorf("%s: %q", secret, got)
+		}
+	}
+}
+
+func TestScrubBoundsItsWork(t *testing.T) {
+	secret := strings.Repeat("k9", 30)
+	text := strings.Repeat(secret+" ", 1<<20/len(secret))
+	if got := redact.Scrub(text, 300, secret); strings.Contains(got, "k9") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestScrub(t *testing.T) {
 	tests := []struct {
 		name, text string

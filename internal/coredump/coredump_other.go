@@ -1,6 +1,0 @@
-//go:build !linux
-
-package coredump
-
-// undumpable has no counterpart here.
-func undumpable() {}
