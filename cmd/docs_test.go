@@ -8,13 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
+
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 )
 
 var update = flag.Bool("update", false, "write the generated files that tests compare with")
@@ -101,191 +100,18 @@ func TestEveryFlagExplainsItself(t *testing.T) {
 	})
 }
 
-// executed returns every command line that a script executes: after exec and its like, and in the shell
-// scripts that it carries.
-func executed(t *testing.T) map[string]bool {
-	t.Helper()
-	lines := make(map[string]bool)
-	prefix := regexp.MustCompile(`^(?:! )?(?:exec|exits \d+|fails \d+) (?:(?:person \S+|timeout \S+) )?(.*?)(?: &\w*&?)?$`)
-	for _, path := range glob(t, "../testdata/script/*.txtar") {
-		archive, err := txtar.ParseFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(archive.Comment)) {
-			if match := prefix.FindStringSubmatch(strings.TrimSpace(line)); match != nil {
-				lines[match[1]] = true
-			}
-		}
-		for _, file := range archive.Files {
-			// A script that stops at the first failure, and is started.
-			if !strings.Contains(string(archive.Comment), "exec bash -eu "+file.Name+"\n") {
-				continue
-			}
-			for line := range strings.Lines(string(file.Data)) {
-				lines[strings.TrimSpace(line)] = true
-			}
-		}
-	}
-	return lines
-}
-
-func glob(t *testing.T, pattern string) []string {
-	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("%s: %v", pattern, err)
-	}
-	return paths
-}
-
 func TestEveryExampleIsExecuted(t *testing.T) {
-	done := executed(t)
+	scripts, err := harness.ReadScripts("..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	walk(t, func(t *testing.T, c *cobra.Command) {
 		for _, line := range examples(c) {
-			if !done[line] {
+			if !scripts.Lines[line] {
 				t.Errorf("no script executes: %s", line)
 			}
 		}
 	})
-}
-
-func TestEveryDocumentedCommandIsExecuted(t *testing.T) {
-	done := executed(t)
-	run, err := os.ReadFile("../.ci/run")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range append(glob(t, "../docs/*.md"), "../README.md") {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			for _, block := range blocks(t, path) {
-				for _, line := range block.commands(t) {
-					// The two lines for newcomers are run by .ci/run, which reads them from the README.
-					if !done[line] && !strings.Contains(string(run), `"`+line+`"`) {
-						t.Errorf("no script executes: %s", line)
-					}
-				}
-			}
-		})
-	}
-}
-
-// Configuration and definitions in the documentation are files of a script, so they are known to work.
-func TestEveryDocumentedFileIsUsed(t *testing.T) {
-	var used []string
-	for _, path := range glob(t, "../testdata/script/*.txtar") {
-		archive, err := txtar.ParseFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range archive.Files {
-			used = append(used, string(file.Data))
-		}
-	}
-	for _, path := range append(glob(t, "../docs/*.md"), "../README.md") {
-		for _, block := range blocks(t, path) {
-			if block.language == "yaml" && len(block.commands(t)) == 0 && !slices.Contains(used, block.text) {
-				t.Errorf("%s: no script has this file:\n%s", path, block.text)
-			}
-		}
-	}
-}
-
-// block is a fenced block of code in a page.
-type block struct{ language, text string }
-
-func blocks(t *testing.T, path string) []block {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []block
-	var in *block
-	for line := range strings.Lines(string(text)) {
-		language, fence := strings.CutPrefix(line, "```")
-		switch {
-		case fence && in == nil:
-			in = &block{language: strings.TrimSpace(language)}
-			if !slices.Contains([]string{"sh", "yaml", "json", "text"}, in.language) {
-				t.Errorf("%s: a block in the language %q", path, in.language)
-			}
-		case fence:
-			found = append(found, *in)
-			in = nil
-		case in != nil:
-			in.text += line
-		}
-	}
-	return found
-}
-
-// commands returns the command lines in a block: those of a shell, and those that a CI system runs.
-func (b block) commands(t *testing.T) []string {
-	t.Helper()
-	var lines []string
-	add := func(text string) {
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-				lines = append(lines, line)
-			}
-		}
-	}
-	switch b.language {
-	case "sh":
-		add(b.text)
-	case "yaml":
-		var root yaml.Node
-		if err := yaml.Unmarshal([]byte(b.text), &root); err != nil {
-			t.Fatalf("%v in:\n%s", err, b.text)
-		}
-		var visit func(n *yaml.Node, key string)
-		visit = func(n *yaml.Node, key string) {
-			switch {
-			case n.Kind == yaml.MappingNode:
-				for i := 0; i+1 < len(n.Content); i += 2 {
-					visit(n.Content[i+1], n.Content[i].Value)
-				}
-			case n.Kind == yaml.ScalarNode && (key == "run" || key == "script"):
-				add(n.Value)
-			default:
-				for _, child := range n.Content {
-					visit(child, key)
-				}
-			}
-		}
-		visit(&root, "")
-	}
-	return lines
-}
-
-// The first two command lines of the README are for newcomers; .ci/run runs them as they stand there.
-func TestReadmeBeginsWithTwoCommands(t *testing.T) {
-	var lines []string
-	for _, block := range blocks(t, "../README.md") {
-		for line := range strings.Lines(block.text) {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-	}
-	if len(lines) < 2 || lines[0] != "go run . demo" || lines[1] != "go test ./..." {
-		t.Errorf("the README begins with %q", lines[:min(2, len(lines))])
-	}
-}
-
-// Links between the pages lead somewhere.
-func TestDocumentedLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, path := range append(glob(t, "../docs/*.md"), glob(t, "../*.md")...) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(path), match[1])); err != nil {
-				t.Errorf("%s: the link to %s leads nowhere", path, match[1])
-			}
-		}
-	}
 }
 
 // The completions are generated: `go test ./cmd -update` or `make completions` writes them.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // Pages returns the documents for users: the README and everything below docs. root is the folder of the repository.
@@ -61,4 +63,42 @@ func Blocks(path string) ([]Block, error) {
 		return nil, fmt.Errorf("%s:%d: the block is not closed", path, open.Line)
 	}
 	return found, nil
+}
+
+// Scripts is what the scripts in testdata/script run and hold.
+type Scripts struct {
+	Lines map[string]bool // every command line, also of the shell scripts that they start
+	Files []string
+}
+
+// ReadScripts reads testdata/script below root.
+func ReadScripts(root string) (Scripts, error) {
+	all := Scripts{Lines: map[string]bool{}}
+	paths, err := filepath.Glob(filepath.Join(root, "testdata", "script", "*.txtar"))
+	if err != nil {
+		return Scripts{}, err
+	}
+	prefix := regexp.MustCompile(`^(?:! )?(?:exec|exits \d+|fails \d+) (?:(?:person \S+|timeout \S+) )?(.*?)(?: &\w*&?)?$`)
+	for _, path := range paths {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			return Scripts{}, err
+		}
+		for line := range strings.Lines(string(archive.Comment)) {
+			if match := prefix.FindStringSubmatch(strings.TrimSpace(line)); match != nil {
+				all.Lines[match[1]] = true
+			}
+		}
+		for _, file := range archive.Files {
+			all.Files = append(all.Files, string(file.Data))
+			// A shell script that is started and stops at the first failure.
+			if !strings.Contains(string(archive.Comment), "exec bash -eu "+file.Name+"\n") {
+				continue
+			}
+			for line := range strings.Lines(string(file.Data)) {
+				all.Lines[strings.TrimSpace(line)] = true
+			}
+		}
+	}
+	return all, nil
 }
