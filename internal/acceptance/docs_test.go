@@ -164,6 +164,11 @@ type output struct {
 // to have pasted is pasted.
 const prelude = `set -eu -o pipefail
 curl() { sandboxcurl "$@"; }
+# An empty environment still leads to the sandbox.
+env() {
+	[ "$1" != -i ] || set -- "$1" $(printenv | grep _BASE_URL=) "${@:2}"
+	command env "$@"
+}
 tokencli() {
 	case "$*" in
 	*oob*) command person shown tokencli "$@" ;;
