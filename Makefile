@@ -38,7 +38,7 @@ DOCUMENTED := allowed-desktop-light denied-phone-dark stranger-phone-light
 .PHONY: screenshots
 screenshots: ## take pictures of the browser's pages (needs chromium and chromedriver), and write docs/images
 	mkdir -p $(SCREENSHOTS) docs/images
-	go test -count=1 -run '^TestChromium$$' -screenshots $(abspath $(SCREENSHOTS)) ./internal/acceptance
+	go test -count=1 -run '^TestChromium$$' ./internal/acceptance -screenshots $(abspath $(SCREENSHOTS))
 	cp $(DOCUMENTED:%=$(SCREENSHOTS)/%.png) docs/images/
 
 # What is measured, and the programs it is measured against.

@@ -15,45 +15,45 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/apiclient"
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// maxHeld is how much data is taken into memory before it is sent: so much can be sent once more with a
-// renewed token where it came from a pipe, and is looked at to find out what it is.
+// maxHeld is how much data is read into memory before it is sent. Data from a pipe can be sent again, with a
+// refreshed token, only if it is no longer than that.
 const maxHeld = 1 << 20
 
 type apiOptions struct {
 	name           account.Name
-	request        session.Request
+	request        apiclient.Request
 	headers        []string
 	data           []string
 	query          string
 	variables      []string
 	include        bool
+	minTTL         time.Duration
 	discardRotated bool
 }
 
 func (a *app) apiCommand() *cobra.Command {
-	var (
-		o      apiOptions
-		minTTL duration
-	)
+	var o apiOptions
 	c := &cobra.Command{
 		Use:   "api ACCOUNT PATH",
-		Short: "Ask the provider's API",
-		Long: `Makes one request to the provider's API, with the token where the provider wants it, and prints what comes
-back. PATH is resolved against the address of the API: users/getMe/ and /v1/users/getMe/ are the same. The
-token goes nowhere else: an address on another scheme, host or port is refused.
+		Short: "Send a request to the provider's API",
+		Long: `Sends one request to the provider's API, with the token presented the provider's way, and prints the answer.
+PATH is resolved against the API's address: users/getMe/ and /v1/users/getMe/ are the same. The token is sent
+nowhere else: an address with another scheme, host or port is refused.
 
-With --data the request is a POST, as JSON where the data is JSON and as a form where it is not. @FILE is a
-file and @- is stdin; several --data are joined with & as parts of a form.
+With --data the request is a POST, of JSON if the data is JSON, else of a form. @FILE is a file and @- is
+stdin; several --data are joined with &.
 
 The body is always printed: unchanged in a pipe or a file, with control characters escaped on a terminal. A
 redirect is followed with -L only, to another host without the token. An expired token is refreshed once.
 
-The exit code is 4 where the token is not accepted, 5 for any other refusal (a missing permission, other
-4xx, errors inside a GraphQL answer), 6 for 429, 5xx and redirects that were not followed.`,
+The exit code is 4 if the token is not accepted, 5 for any other refusal (a missing permission, another 4xx,
+errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not followed.`,
 		Example: `  tokencli api mollie organizations/me
   tokencli api moloni users/getMe/
   tokencli api moloni companies/getAll/ -d human_errors=true
@@ -70,7 +70,7 @@ The exit code is 4 where the token is not accepted, 5 for any other refusal (a m
 		Args: func(cmd *cobra.Command, args []string) (err error) {
 			asks := cmd.Flags().Changed("query")
 			if len(args) == 0 || len(args) > 2 || len(args) == 1 && !asks {
-				return usage("name an account and a path").WithHint("such as: tokencli api mollie organizations/me")
+				return usage("which account and path? e.g. tokencli api mollie organizations/me")
 			}
 			if len(args) == 2 {
 				o.request.Path = args[1]
@@ -83,42 +83,50 @@ The exit code is 4 where the token is not accepted, 5 for any other refusal (a m
 			if err != nil {
 				return err
 			}
-			o.request.MinTTL = set.MinTTL
-			if cmd.Flags().Changed("min-ttl") {
-				o.request.MinTTL = time.Duration(minTTL)
+			if !cmd.Flags().Changed("min-ttl") {
+				o.minTTL = set.MinTTL
 			}
 			return a.api(cmd.Context(), o)
 		},
 	}
-	f := c.Flags()
-	f.StringVarP(&o.request.Method, "method", "X", "", "the method (default GET, or POST with --data)")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "a header, 'Name: value'; may be repeated")
-	f.StringArrayVarP(&o.data, "data", "d", nil, "what to send: text, @FILE, or @- for stdin")
-	f.BoolVarP(&o.include, "include", "i", false, "print the status line and the headers too")
-	f.BoolVarP(&o.request.Follow, "location", "L", false, "follow redirects, to another host without the token")
-	f.BoolVar(&o.request.Paginate, "paginate", false, "go on with the next page as long as there is one")
-	f.StringVar(&o.query, "query", "", "a GraphQL query: text, @FILE or @-")
-	f.StringArrayVar(&o.variables, "var", nil, "a variable of the query, name=value: JSON or else a text; may be repeated")
-	f.Var(&minTTL, "min-ttl", "renew when less than this is left (default 60s)")
-	f.BoolVar(&o.discardRotated, "discard-rotated", false, "in the env store, renew even though the new refresh token is lost")
-	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
-		[]string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}, cobra.ShellCompDirectiveNoFileComp))
+	o.bind(c)
 	return c
 }
 
+// bind declares the flags.
+func (o *apiOptions) bind(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVarP(&o.request.Method, "method", "X", "", "the `METHOD` (default GET, or POST with --data)")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "a `HEADER`, 'Name: value'; repeatable")
+	f.StringArrayVarP(&o.data, "data", "d", nil, "the body: `TEXT`, @FILE, or @- for stdin")
+	f.BoolVarP(&o.include, "include", "i", false, "print the status line and the headers too")
+	f.BoolVarP(&o.request.Follow, "location", "L", false, "follow redirects, to another host without the token")
+	f.BoolVar(&o.request.Paginate, "paginate", false, "request the following pages too")
+	f.StringVar(&o.query, "query", "", "a GraphQL `QUERY`: text, @FILE or @-")
+	f.StringArrayVar(&o.variables, "var", nil, "a variable of the query, `NAME=VALUE`: JSON, else a string; repeatable")
+	f.Var((*duration)(&o.minTTL), "min-ttl", "refresh if less than this is left (default 60s)")
+	f.BoolVar(&o.discardRotated, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
+	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
+		[]string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
 func (a *app) api(ctx context.Context, o apiOptions) error {
-	if err := a.complete(&o); err != nil {
+	if err := a.complete(ctx, &o); err != nil {
 		return err
 	}
 	s, err := a.open(func(so *session.Options) { so.DiscardRotated = o.discardRotated })
 	if err != nil {
 		return err
 	}
-	return s.API(ctx, o.name, o.request, a.newAPIOutput(o).take)
+	client, err := s.API(o.name, o.minTTL)
+	if err != nil {
+		return err
+	}
+	return client.Do(ctx, o.request, a.newAPIOutput(o).take)
 }
 
 // complete makes the request that the flags describe.
-func (a *app) complete(o *apiOptions) error {
+func (a *app) complete(ctx context.Context, o *apiOptions) error {
 	r := &o.request
 	var err error
 	if r.Header, err = parseHeaders(o.headers); err != nil {
@@ -126,20 +134,20 @@ func (a *app) complete(o *apiOptions) error {
 	}
 	switch {
 	case o.query == "" && len(o.variables) > 0:
-		return usage("--var goes with --query")
+		return usage("--var needs --query")
 	case o.query != "" && len(o.data) > 0:
-		return usage("--query and --data are two ways to say what is sent")
+		return usage("--query and --data cannot be used together")
 	case o.query != "":
 		if r.Method != "" && !strings.EqualFold(r.Method, http.MethodPost) {
 			return usage("a GraphQL query is a POST")
 		}
-		if r.Query, err = a.text(o.query); err != nil {
+		if r.Query, err = a.text(ctx, o.query); err != nil {
 			return err
 		}
 		r.Variables, err = parseVariables(o.variables)
 		return err
 	case len(o.data) > 0:
-		if r.Body, err = a.body(o.data); err != nil {
+		if r.Body, err = a.body(ctx, o.data); err != nil {
 			return err
 		}
 		if r.Header.Get("Content-Type") == "" {
@@ -154,7 +162,7 @@ func (a *app) complete(o *apiOptions) error {
 	}
 	r.Method = strings.ToUpper(r.Method)
 	if !token(r.Method) || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return usage("%q is not a method of an API", redact.Scrub(r.Method, 40)).WithHint("such as GET, POST, PATCH or DELETE")
+		return usage("%q cannot be used as a method; use GET, POST, PATCH, DELETE or the like", redact.Scrub(r.Method, 40))
 	}
 	return nil
 }
@@ -170,7 +178,7 @@ func token(s string) bool {
 	return s != ""
 }
 
-// ours are the headers that tokencli or the transport sets: two voices would contradict each other.
+// ours are the headers that tokencli or net/http sets.
 var ours = []string{
 	"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade",
@@ -183,14 +191,13 @@ func parseHeaders(list []string) (http.Header, error) {
 		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 		// The entry is not quoted: its value may be a secret.
 		if !ok || !token(name) {
-			return nil, usage("a header is written 'Name: value'").WithHint("such as -H 'Accept-Language: pt'")
+			return nil, usage("a header is written 'Name: value', such as 'Accept-Language: pt'")
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return nil, usage("the value of header %s holds a control character", name)
+			return nil, usage("the value of header %s contains a control character", name)
 		}
 		if name == "Authorization" {
-			return nil, usage("the header Authorization is set by tokencli").
-				WithHint("another login is another account: tokencli api PROVIDER/NAME PATH")
+			return nil, usage("tokencli sets the header Authorization itself")
 		}
 		if slices.Contains(ours, name) {
 			return nil, usage("the header %s cannot be set", name)
@@ -205,7 +212,7 @@ func parseVariables(list []string) (map[string]json.RawMessage, error) {
 	for _, entry := range list {
 		name, value, ok := strings.Cut(entry, "=")
 		if !ok || name == "" {
-			return nil, usage("a variable is written name=value").WithHint("such as --var companyId=5")
+			return nil, usage("a variable is written NAME=VALUE, such as companyId=5")
 		}
 		if _, twice := variables[name]; twice {
 			return nil, usage("the variable %s is given twice", redact.Scrub(name, 40))
@@ -223,11 +230,11 @@ func parseVariables(list []string) (map[string]json.RawMessage, error) {
 }
 
 // text reads a value that may be @FILE or @-.
-func (a *app) text(value string) (string, error) {
+func (a *app) text(ctx context.Context, value string) (string, error) {
 	if !strings.HasPrefix(value, "@") {
 		return value, nil
 	}
-	body, err := a.body([]string{value})
+	body, err := a.body(ctx, []string{value})
 	if err != nil {
 		return "", err
 	}
@@ -237,31 +244,50 @@ func (a *app) text(value string) (string, error) {
 	return string(body.Text), nil
 }
 
-// body makes the body of the request: a file is opened when it is sent, a pipe is read as far as maxHeld.
-func (a *app) body(data []string) (*session.Body, error) {
+// body makes the body of the request: a file is opened when it is sent, up to maxHeld of a pipe is read.
+func (a *app) body(ctx context.Context, data []string) (*apiclient.Body, error) {
 	for _, text := range data {
 		path, isFile := strings.CutPrefix(text, "@")
 		switch {
 		case !isFile:
 		case len(data) > 1:
-			return nil, usage("a file is all of the data; it cannot be joined with other --data")
+			return nil, usage("@FILE cannot be combined with other --data")
 		case path == "-":
-			return held(a.stdin)
+			return interruptible(ctx, func() (*apiclient.Body, error) { return held(a.stdin) })
 		default:
-			return fileBody(path)
+			return interruptible(ctx, func() (*apiclient.Body, error) { return fileBody(path) })
 		}
 	}
-	return session.TextBody([]byte(strings.Join(data, "&"))), nil
+	return apiclient.TextBody([]byte(strings.Join(data, "&"))), nil
 }
 
-func fileBody(path string) (*session.Body, error) {
+// interruptible returns as soon as ctx is cancelled: reading a pipe, and even opening a named one, may take forever.
+func interruptible(ctx context.Context, read func() (*apiclient.Body, error)) (*apiclient.Body, error) {
+	type result struct {
+		body *apiclient.Body
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		body, err := read()
+		done <- result{body, err}
+	}()
+	select {
+	case r := <-done:
+		return r.body, r.err
+	case <-ctx.Done():
+		return nil, fail.New(fail.Interrupted, "interrupted")
+	}
+}
+
+func fileBody(path string) (*apiclient.Body, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, cannotRead(err)
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = errors.New("it is a folder")
+		err = errors.New("is a folder")
 	}
 	if err != nil {
 		return nil, errors.Join(cannotRead(err), f.Close())
@@ -272,17 +298,17 @@ func fileBody(path string) (*session.Body, error) {
 	if err := f.Close(); err != nil {
 		return nil, cannotRead(err)
 	}
-	return &session.Body{Open: func() (io.ReadCloser, error) { return os.Open(path) }, Size: info.Size()}, nil
+	return &apiclient.Body{Open: func() (io.ReadCloser, error) { return os.Open(path) }, Size: info.Size()}, nil
 }
 
-// held reads what is not longer than maxHeld; beyond that it is handed on as it comes, once.
-func held(f *os.File) (*session.Body, error) {
+// held reads up to maxHeld; more than that is passed on as it arrives, once.
+func held(f *os.File) (*apiclient.Body, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxHeld+1))
 	if err != nil {
 		return nil, cannotRead(err)
 	}
 	if len(text) <= maxHeld {
-		return session.TextBody(text), nil
+		return apiclient.TextBody(text), nil
 	}
 	size := int64(-1)
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -290,16 +316,16 @@ func held(f *os.File) (*session.Body, error) {
 			size = int64(len(text)) + max(info.Size()-at, 0)
 		}
 	}
-	return &session.Body{
+	return &apiclient.Body{
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(io.MultiReader(bytes.NewReader(text), f)), nil },
 		Size: size, Once: true,
 	}, nil
 }
 
-func cannotRead(err error) error { return usage("the data cannot be read: %w", err) }
+func cannotRead(err error) error { return usage("could not read the data: %w", err) }
 
-// contentType tells what the data is: JSON or a form.
-func contentType(body *session.Body) string {
+// contentType returns the type of the data: JSON or a form.
+func contentType(body *apiclient.Body) string {
 	if body.Text != nil && json.Valid(body.Text) {
 		return "application/json"
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/redact"
-	"github.com/tokencli/tokencli/internal/session"
 )
 
 // apiOutput prints the answers of an API.
@@ -33,7 +33,7 @@ func (a *app) newAPIOutput(o apiOptions) *apiOutput {
 }
 
 // take prints one answer: unchanged in a pipe, with control characters escaped on a terminal.
-func (out *apiOutput) take(answer *session.Answer) error {
+func (out *apiOutput) take(answer *apiclient.Answer) error {
 	a := out.app
 	if out.include {
 		if err := a.print(head(answer)); err != nil {
@@ -69,7 +69,7 @@ func (out *apiOutput) copy(to io.Writer, from io.Reader) error {
 }
 
 // head returns the status line, the sorted headers and an empty line.
-func head(answer *session.Answer) string {
+func head(answer *apiclient.Answer) string {
 	var b strings.Builder
 	b.WriteString(answer.Line + "\n")
 	for _, name := range slices.Sorted(maps.Keys(answer.Header)) {

@@ -2,15 +2,17 @@ package cmd
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/fail"
-	"github.com/tokencli/tokencli/internal/session"
 )
 
 // onTerminal returns what a terminal gets of a text that arrives in pieces of that size.
@@ -100,7 +102,7 @@ func TestBody(t *testing.T) {
 		{"a redirected file", []string{"@-"}, stdin, maxHeld + 1, maxHeld + 1, true},
 		{"a pipe", []string{"@-"}, r, -1, maxHeld + 5, true},
 	} {
-		body, err := (&app{stdin: test.stdin}).body(test.data)
+		body, err := (&app{stdin: test.stdin}).body(t.Context(), test.data)
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
@@ -115,7 +117,7 @@ func TestBody(t *testing.T) {
 		_ = from.Close()
 	}
 	for _, data := range [][]string{{"@" + dir}, {"@" + dir + "/missing"}, {"a=1", "@" + small}, {"@" + small, "a=1"}} {
-		if _, err := (&app{}).body(data); !fail.Is(err, fail.Usage) {
+		if _, err := (&app{}).body(t.Context(), data); !fail.Is(err, fail.Usage) {
 			t.Errorf("%q: %v", data, err)
 		}
 	}
@@ -126,8 +128,22 @@ func TestContentType(t *testing.T) {
 		`{"a":1}`: "application/json", ` [1] `: "application/json", "a=1": "application/x-www-form-urlencoded",
 		"": "application/x-www-form-urlencoded", "{": "application/x-www-form-urlencoded",
 	} {
-		if got := contentType(session.TextBody([]byte(text))); got != want {
+		if got := contentType(apiclient.TextBody([]byte(text))); got != want {
 			t.Errorf("%q: %s", text, got)
 		}
+	}
+}
+
+// A signal ends the wait for data from a pipe that nobody writes to.
+func TestReadingDataIsInterrupted(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := (&app{stdin: r}).body(ctx, []string{"@-"}); !fail.Is(err, fail.Interrupted) {
+		t.Errorf("%v", err)
 	}
 }

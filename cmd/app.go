@@ -22,7 +22,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -41,6 +43,7 @@ type app struct {
 
 // Main runs the command line of this process and returns the exit code.
 func Main(version string) (code int) {
+	coredump.Disable()
 	a := newApp(version)
 	defer func() {
 		if v := recover(); v != nil {
@@ -89,13 +92,21 @@ func (s *scrubbed) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// traced returns a context in which requests to providers are written to stderr if TOKENCLI_DEBUG is http.
+func (a *app) traced(ctx context.Context) context.Context {
+	if a.getenv("TOKENCLI_DEBUG") != "http" {
+		return ctx
+	}
+	return oauth.WithTrace(ctx, a.stderr)
+}
+
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(a.traced(ctx)); err != nil {
 		return a.report(err)
 	}
 	return 0
@@ -180,7 +191,7 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Defaults:      set.defaults,
 		Tell:          a.say,
 		Now:           a.now,
-		UserAgent:     "github.com/tokencli/tokencli/" + a.versionName(),
+		UserAgent:     "tokencli/" + a.versionName(),
 		OnRotate:      set.OnRotate,
 	}
 }

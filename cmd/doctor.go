@@ -118,7 +118,7 @@ func count(n int, what string) string {
 // and keeps nothing else from being looked at.
 func (a *app) patient(o doctorOptions) *doctor.Patient {
 	p := &doctor.Patient{
-		Version: a.versionName(), Environ: os.Environ(), Getenv: a.getenv, Now: a.now,
+		Version: a.versionName(), Environ: os.Environ(), Getenv: a.getenv, Now: a.now, Hint: hintOf,
 		Accounts: o.names, Offline: o.offline,
 	}
 	p.Home, _ = os.UserHomeDir()

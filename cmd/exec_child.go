@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
@@ -22,7 +23,7 @@ func (a *app) runChild(path string, command, environ []string) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	if err := child.Start(); err != nil {
+	if err := coredump.Start(child); err != nil {
 		return cannotStart(command[0], err)
 	}
 	ended := make(chan error, 1)

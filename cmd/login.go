@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/redact"
@@ -101,7 +102,12 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 	o.Ask = a.asker(cmd.Context())
 	o.Receive.Environ = account.Environ(os.Environ())
 	o.Receive.Stdin, o.Receive.StdinIsTerminal = a.stdin, isTerminal(a.stdin)
-	o.Receive.Stderr, o.Receive.StderrIsTerminal = a.stderr, isTerminal(os.Stderr)
+	o.Receive.Stderr = a.stderr
+	if isTerminal(os.Stderr) {
+		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
+	}
+	o.Receive.SystemOpener = browserOpener()
+	o.Receive.Next = "tokencli token " + name.String()
 	c, err := s.Login(cmd.Context(), name, o.Login)
 	if err != nil {
 		return err
@@ -119,7 +125,7 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 		}
 	}
 	a.say(text)
-	if o.Receive.StderrIsTerminal {
+	if isTerminal(os.Stderr) {
 		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
 		if !c.RefreshExpiresAt.IsZero() {
 			a.say("unused for " + span(c.RefreshExpiresAt.Sub(c.ObtainedAt).Round(time.Second)) + " the login ends; `tokencli keepalive install` prevents that")
@@ -133,7 +139,7 @@ func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 	var text string
 	if isTerminal(a.stdin) {
 		var err error
-		if text, err = (&asker{ctx: ctx, in: a.stdin, out: a.stderr}).AskSecret("Token (not shown)"); err != nil {
+		if text, err = (&asker{ctx: ctx, in: a.stdin, out: a.stderr}).prompt("Token (not shown)", true, true); err != nil {
 			return "", err
 		}
 	} else {

@@ -69,7 +69,7 @@ default account at Mollie, mollie/shop-b another one.`,
 	add("use", a.tokenCommand(), a.execCommand(), a.apiCommand())
 	add("more", a.providerCommand(), a.doctorCommand(), a.keepaliveCommand(), a.sandboxCommand(), a.demoCommand(), a.storeCommand(), a.completionCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("more")
-	root.AddCommand(exitCodesTopic(), environmentTopic())
+	root.AddCommand(exitCodesTopic(), environmentTopic(), a.openBrowserCommand())
 	improveHelp(root)
 	a.fitHelp(root)
 	return root

@@ -2,7 +2,9 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -10,50 +12,61 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/yamlfile"
 )
 
 func (a *app) storeCommand() *cobra.Command {
-	return group("store", "Prepare a place to keep credentials",
-		`Credentials are kept in the operating system's keychain unless TOKENCLI_STORE (or store in config.yaml)
+	return group("store", "Prepare and manage the store for credentials",
+		`Credentials are kept in the operating system's keychain unless TOKENCLI_STORE, or store in config.yaml,
 names another store. The keychain and the env store need no preparation; the file store needs a key.`,
-		"  tokencli store init file",
-		a.storeInitCommand())
+		`  tokencli store init file --config
+  tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
+		a.storeInitCommand(), a.storeRewrapCommand())
+}
+
+type storeInitOptions struct {
+	key    string
+	config bool
+	asJSON bool
 }
 
 func (a *app) storeInitCommand() *cobra.Command {
-	var (
-		key    string
-		asJSON bool
-	)
+	var o storeInitOptions
 	c := &cobra.Command{
 		Use:   "init file",
-		Short: "Make the key of the file store",
-		Long: `Makes the key of the file store: an age identity, in a file that only you can read. A file that is there is
-never overwritten. stdout gets the lines for your shell profile, stderr says what else to do.
+		Short: "Create the key of the file store",
+		Long: `Creates the key of the file store: an age identity, in a new file that only you can read. An existing file
+is never overwritten. stdout gets the lines for your shell profile; with --config, tokencli writes the two
+settings to config.yaml instead, so that cron jobs and other shells find the store as well.
 
-The key lies beside config.yaml, away from the state folder, which holds what it opens: a backup, or the
-cache of a CI system, that holds the one should not hold the other.
+The key is kept beside config.yaml, apart from the state folder, so that no backup or CI cache holds both the
+key and the credentials.
 
-TOKENCLI_FILE_PASSPHRASE does without a key file, but costs over a second and 256 MiB of memory a call.`,
+With TOKENCLI_FILE_PASSPHRASE no key file is needed, but each command takes over a second and 256 MiB of
+memory.`,
 		Example: `  tokencli store init file
+  tokencli store init file --config
   tokencli store init file --key new.txt`,
 		ValidArgs: []string{"file"},
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) != 1:
-				return usage("name the store to prepare").WithHint("tokencli store init file")
-			case args[0] == "keychain" || args[0] == "env":
-				return usage("the %s store needs no preparation", args[0]).WithHint("tokencli store init file makes the key of the file store")
+				return usage("which store?").WithHint("tokencli store init file")
+			case args[0] == "keychain" || args[0] == "env" || args[0] == "vault":
+				return usage("the %s store needs no preparation", args[0]).WithHint("tokencli store init file creates the key of the file store")
 			case args[0] != "file":
-				return usage("there is no store %q", redact.Scrub(args[0], 40)).WithHint("tokencli store init file")
+				return usage("unknown store %q", redact.Scrub(args[0], 40)).WithHint("tokencli store init file")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeInitFile(cmd.Context(), key, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeInitFile(cmd.Context(), o) },
 	}
-	c.Flags().StringVar(&key, "key", "", "the file to write the key to (default key.txt beside config.yaml)")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().StringVar(&o.key, "key", "", "the file to write the key to (default key.txt beside config.yaml)")
+	c.Flags().BoolVar(&o.config, "config", false, "write store and file_key to config.yaml")
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
 	_ = c.MarkFlagFilename("key")
 	return c
 }
@@ -65,51 +78,168 @@ type storeInitJSON struct {
 	Environment map[string]string `json:"environment"`
 }
 
-func (a *app) storeInitFile(ctx context.Context, path string, asJSON bool) error {
+func (a *app) storeInitFile(ctx context.Context, o storeInitOptions) error {
+	dir, path := configDir(a.getenv), o.key
 	switch {
 	case strings.HasPrefix(path, "~"):
-		return usage("write the path in full: a '~' is not expanded here").WithHint("--key \"$HOME/...\"")
+		return usage("write the path in full: '~' is not expanded here").WithHint("--key \"$HOME/...\"")
+	case dir == "" && (path == "" || o.config):
+		return usage("no place for the key: the home folder is unknown").WithHint("choose a file with --key FILE, or set TOKENCLI_CONFIG_DIR")
 	case path == "":
-		dir := configDir(a.getenv)
-		if dir == "" {
-			return usage("there is no place for the key: no home folder is known").WithHint("name one with --key PATH")
-		}
 		path = filepath.Join(dir, "key.txt")
+	}
+	config := filepath.Join(dir, "config.yaml")
+	if o.config {
+		if err := checkConfigFree(config); err != nil {
+			return err
+		}
 	}
 	path, public, err := session.InitKeyFile(path)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o.config {
+		if err := writeConfig(config, path); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.asJSON:
 		err = a.printJSON(storeInitJSON{
 			Store: "file", KeyFile: path, PublicKey: public,
-			Environment: map[string]string{"TOKENCLI_STORE": "file", account.FileKey: path},
+			Environment: map[string]string{account.StoreVar: "file", account.FileKey: path},
 		})
-	} else {
+	case !o.config:
 		err = a.print(fmt.Sprintf("export TOKENCLI_STORE=file\nexport %s=%s\n", account.FileKey, shellQuote(path)))
 	}
 	if err != nil {
 		return err
 	}
-	a.say(fmt.Sprintf("made a key in %s; only you can read it; its public key is %s", path, public))
-	a.say("put the two settings into your shell profile, then: tokencli login ACCOUNT")
-	a.say(fmt.Sprintf("in CI, set TOKENCLI_STORE=file, and %s to the text of that file, as a secret: gh secret set %s < %s", account.FileKey, account.FileKey, shellQuote(path)))
-	a.say("whoever has the key can read the logins, and without it nobody can: keep a copy in a safe place")
+	a.say(fmt.Sprintf("created a key in %s that only you can read; its public key is %s", path, public))
+	if o.config {
+		a.say(fmt.Sprintf("wrote store and file_key to %s; next: tokencli login ACCOUNT", config))
+	} else {
+		a.say("add these two settings to your shell profile, then run: tokencli login ACCOUNT")
+	}
+	a.say(fmt.Sprintf("in CI, set TOKENCLI_STORE=file, and store the content of that file as the secret %s: gh secret set %s < %s", account.FileKey, account.FileKey, shellQuote(path)))
+	a.say("anyone with the key can read the logins, and nobody can without it: keep a copy in a safe place")
 	a.warnOfOldKey(ctx)
 	return nil
 }
 
-// warnOfOldKey tells of logins that were closed with another key, which the new one does not open.
+// checkConfigFree refuses a config.yaml that already names a store or a key: what it says must not change
+// unless the user edits it.
+func checkConfigFree(path string) error {
+	text, err := safefile.Read(path, maxConfig, safefile.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var keys map[string]any
+	if err := yamlfile.Decode(text, &keys); err != nil && !errors.Is(err, yamlfile.ErrEmpty) {
+		return usage("%s: %w", path, err)
+	}
+	for _, key := range []string{"store", "file_key"} {
+		if _, ok := keys[key]; ok {
+			return usage("%s already sets %s", path, key).WithHint("edit it by hand, or remove %s from it and run this again", key)
+		}
+	}
+	return nil
+}
+
+// writeConfig adds the two settings at the top of config.yaml, and leaves the rest as it is.
+func writeConfig(path, key string) error {
+	lines := fmt.Sprintf("store: file\nfile_key: '%s'\n", strings.ReplaceAll(key, "'", "''"))
+	text, err := safefile.Read(path, maxConfig, safefile.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return safefile.Create(path, []byte(lines))
+	}
+	if err != nil {
+		return err
+	}
+	// A link stays a link: the file that it points to is replaced.
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return usage("%s cannot be read", path)
+	}
+	text = []byte(strings.TrimPrefix(strings.TrimPrefix(string(text), "\ufeff"), "---\n"))
+	return safefile.WriteAtomic(path, append([]byte(lines), text...))
+}
+
+// warnOfOldKey tells of logins that were encrypted with another key, which the new one cannot decrypt.
 func (a *app) warnOfOldKey(ctx context.Context) {
 	s, err := a.open(func(o *session.Options) { o.Store = "file" })
 	if err != nil {
 		return
 	}
 	if names, err := s.Accounts(ctx); err == nil && len(names) > 0 {
-		kept := "1 login is"
-		if len(names) > 1 {
-			kept = fmt.Sprintf("%d logins are", len(names))
-		}
-		a.say("warning: " + kept + " kept already, under another key: to change it, put the text of the new key before the old one in one file, and name that")
+		a.say(fmt.Sprintf("warning: another key encrypts %s: to change it, put the new key before the old one in one file, set %s to that, and run tokencli store rewrap",
+			count(len(names), "login"), account.FileKey))
 	}
+}
+
+func (a *app) storeRewrapCommand() *cobra.Command {
+	var recipients []string
+	c := &cobra.Command{
+		Use:   "rewrap [RECIPIENT...]",
+		Short: "Encrypt all logins of the file store again, also to a recovery key",
+		Long: `Encrypts every login in the file store again: to the first key in the file that TOKENCLI_FILE_KEY names, and
+to each RECIPIENT (age1...), the public key of a recovery key or of another machine. The recipients are added
+to the key file, so later writes use them as well; to drop one, delete its line there and run this again.
+
+Use it, too, after a change of key: put the new key before the old one in the key file.
+
+If a login cannot be decrypted, nothing is changed (exit 7).`,
+		Example: `  tokencli store rewrap
+  tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.storeRewrap(cmd.Context(), append(args, recipients...))
+		},
+	}
+	c.Flags().StringArrayVarP(&recipients, "recipient", "r", nil, "same as `RECIPIENT`, as age has it; repeatable")
+	c.ValidArgsFunction = cobra.NoFileCompletions
+	return c
+}
+
+func (a *app) storeRewrap(ctx context.Context, recipients []string) error {
+	f, err := a.fileStore()
+	if err != nil {
+		return err
+	}
+	if len(recipients) > 0 {
+		// Nothing is added unless every login can be encrypted again.
+		if err := f.Readable(ctx); err != nil {
+			return err
+		}
+		if err := f.AddRecipients(recipients); err != nil {
+			return err
+		}
+		if f, err = a.fileStore(); err != nil {
+			return err
+		}
+	}
+	names, err := f.Rewrap(ctx)
+	if err != nil {
+		return err
+	}
+	to, err := f.Recipients()
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("encrypted %s again", count(len(names), "login"))
+	if len(to) > 0 {
+		text += ", to " + strings.Join(to, " and ")
+	}
+	a.say(text)
+	return nil
+}
+
+// fileStore opens the file store, whichever store is in use.
+func (a *app) fileStore() (*store.File, error) {
+	s, err := a.open(func(o *session.Options) { o.Store = "file" })
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.(*store.File), nil
 }

@@ -1,27 +1,28 @@
 package cmd
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
-	"golang.org/x/term"
-
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
-// asker asks on the terminal that stdin is.
+// asker prompts on the terminal that stdin is.
 type asker struct {
 	ctx context.Context
 	in  *os.File
 	out io.Writer
 }
 
-// asker returns nil where nobody can be asked: a secret is never prompted for when stdin is no terminal.
+// asker returns nil if stdin is not a terminal: a secret is never prompted for then.
 func (a *app) asker(ctx context.Context) session.Asker {
 	if !isTerminal(a.stdin) {
 		return nil
@@ -29,43 +30,87 @@ func (a *app) asker(ctx context.Context) session.Asker {
 	return &asker{ctx: ctx, in: a.stdin, out: a.stderr}
 }
 
+// Ask shows the label and reads a line.
 func (q *asker) Ask(label string) (string, error) {
-	return q.read(label, func() (string, error) { return bufio.NewReader(q.in).ReadString('\n') })
+	text, err := q.prompt(label, false, false)
+	if err != nil {
+		return "", err
+	}
+	return account.Clean("what was entered for "+label, text)
 }
 
+// AskSecret does the same without showing what is typed. White space may be part of a password and stays.
 func (q *asker) AskSecret(label string) (string, error) {
-	return q.read(label, func() (string, error) {
-		text, err := term.ReadPassword(int(q.in.Fd()))
-		fmt.Fprintln(q.out)
-		return string(text), err
-	})
+	text, err := q.prompt(label, true, false)
+	if err != nil {
+		return "", err
+	}
+	return account.CleanPassword("what was entered for "+label, text)
 }
 
-// read waits for a line or for an interruption, after which the terminal shows again what is typed.
-func (q *asker) read(label string, line func() (string, error)) (string, error) {
-	fmt.Fprintf(q.out, "%s: ", label)
-	state, stateErr := term.GetState(int(q.in.Fd()))
-	type result struct {
+// prompt waits for a line or an interrupt, after which the terminal is as before. With join, the lines of
+// one paste count as one.
+func (q *asker) prompt(label string, hidden, join bool) (string, error) {
+	ask := func() { fmt.Fprintf(q.out, "%s: ", label) }
+	var echo io.Writer
+	if !hidden {
+		echo = q.in
+	}
+	reader, err := terminal.NewReader(q.in, echo, ask)
+	if err != nil {
+		return "", fail.New(fail.Internal, "cannot prepare the terminal for a prompt: %w", err)
+	}
+	defer reader.Close()
+	ask()
+	type line struct {
 		text string
 		err  error
 	}
-	done := make(chan result, 1)
+	lines := make(chan line)
 	go func() {
-		text, err := line()
-		done <- result{text, err}
+		for more := true; more; more = join {
+			text, err := reader.ReadLine()
+			select {
+			case lines <- line{text, err}:
+			case <-q.ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
 	}()
-	select {
-	case <-q.ctx.Done():
-		if stateErr == nil {
-			_ = term.Restore(int(q.in.Fd()), state)
+	text, first := "", true
+	var gap <-chan time.Time
+	for {
+		select {
+		case <-q.ctx.Done():
+			fmt.Fprintln(q.out)
+			return "", fail.New(fail.Interrupted, "interrupted")
+		case <-gap:
+			return answer(label, text)
+		case l := <-lines:
+			if first && hidden {
+				fmt.Fprintln(q.out)
+			}
+			switch {
+			case errors.Is(l.err, terminal.ErrTooLong):
+				return "", usage("what was entered for %q is too long", label)
+			case l.err != nil && !errors.Is(l.err, io.EOF):
+				return "", fail.New(fail.Internal, "cannot read from the terminal: %w", l.err)
+			}
+			text += l.text
+			if !join || l.err != nil {
+				return answer(label, text)
+			}
+			first, gap = false, time.After(terminal.PasteGap)
 		}
-		fmt.Fprintln(q.out)
-		return "", fail.New(fail.Interrupted, "interrupted")
-	case r := <-done:
-		text := strings.TrimSpace(r.text)
-		if text == "" {
-			return "", usage("nothing was entered for %q", label)
-		}
-		return text, nil
 	}
+}
+
+func answer(label, text string) (string, error) {
+	if strings.TrimSpace(text) == "" {
+		return "", usage("nothing was entered for %q", label)
+	}
+	return text, nil
 }

@@ -52,6 +52,7 @@ id, secret, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_ON_ROTATE                  for the env store: the command that gets a new refresh token, as words
                                       between spaces or as a JSON array; no shell reads it
   TOKENCLI_OUTPUT                     the default of token --output
+  TOKENCLI_DEBUG=http                 print requests and answers to stderr, with secrets masked
   BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   as everywhere`,
 	}
 }

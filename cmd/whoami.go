@@ -13,7 +13,8 @@ func (a *app) whoamiCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "whoami ACCOUNT",
 		Short: "Ask the provider whose token it is",
-		Long:  `Asks the provider whose token it is, renewing it first where that is needed.`,
+		Long: `Asks the provider whose token it is. The token is refreshed first if it has expired, and once if the provider
+refuses it.`,
 		Example: `  tokencli whoami mollie
   tokencli whoami monta --json`,
 		Args:              oneAccount,

@@ -25,7 +25,8 @@ import (
 // ones do. The environment says what else it is like:
 //
 //	BROWSER_DOES    allow (the default); deny; nothing; wrongstate (comes with the state of another login
-//	                first); nosy (asks for other things first, which must be refused); curse (comes with
+//	                first); nosy (asks for other things first, which must be refused); misdirected (comes to
+//	                a path with a slash at its end first, twice); curse (comes with
 //	                a refusal in hostile words); land (stops at the address where it would land)
 //	BROWSER_LOG     a file that gets the page it ended on or, where it stops, the address
 //	BROWSER_ENV     a file that gets its environment
@@ -121,6 +122,9 @@ func misbehave(ctx context.Context, client *http.Client, callback *url.URL, does
 	case "wrongstate":
 		wrong.RawQuery = withParam(callback, "state", "of-somebody-else")
 		return refused(ctx, client, http.MethodGet, &wrong, "")
+	case "misdirected":
+		wrong.Path += "/"
+		return errors.Join(refused(ctx, client, http.MethodGet, &wrong, ""), refused(ctx, client, http.MethodGet, &wrong, ""))
 	case "nosy":
 		err := refused(ctx, client, http.MethodPost, callback, "")
 		err = errors.Join(err, refused(ctx, client, http.MethodGet, callback, "evil.example.test"))
@@ -254,6 +258,9 @@ func press(ctx context.Context, client *http.Client, at string, f *form, does st
 // that it prints. The first argument lists what is pasted, one after the other:
 //
 //	land        the address on which the browser lands
+//	broken      the same, broken into lines of 40 characters
+//	html        the same with ampersands as in HTML
+//	appended    the same with its parameters after a second question mark
 //	refuse      the same after pressing Deny
 //	wrongstate  the address on which it lands, with the state of another login
 //	nostate     the same without a state
@@ -282,7 +289,10 @@ func person() {
 		if address == "" && strings.HasPrefix(lines.Text(), "http") {
 			address = lines.Text()
 			go func() {
-				for word := range strings.FieldsSeq(os.Args[1]) {
+				for i, word := range strings.Fields(os.Args[1]) {
+					if i > 0 {
+						time.Sleep(300 * time.Millisecond) // what follows at once belongs to the same paste
+					}
 					must(act(ctx, word, address, cmd.Process, stdin))
 				}
 			}()
@@ -361,6 +371,12 @@ func toPaste(ctx context.Context, word, address string) (string, error) {
 		u.RawQuery = withParam(u, "state", "")
 	case "bare":
 		return u.Query().Get("code"), nil
+	case "html":
+		return strings.ReplaceAll(u.String(), "&", "&amp;"), nil
+	case "appended":
+		return strings.Replace(u.String(), "&", "?", 1), nil
+	case "broken":
+		return regexp.MustCompile(`.{40}`).ReplaceAllString(u.String(), "$0\n"), nil
 	}
 	return u.String(), nil
 }

@@ -48,20 +48,20 @@ func TestChromium(t *testing.T) {
 	}{
 		{
 			name: "allowed", account: "moloni-on/loja", redirect: "http://127.0.0.1", press: "allow", status: 200,
-			shows: []string{"You are logged in", "Moloni ON", "moloni-on/loja", "return to the terminal"},
+			shows: []string{"tokencli", "You are logged in", "Moloni ON", "moloni-on/loja", "return to the terminal", "tokencli token moloni-on/loja"},
 		},
 		{
 			name: "allowed-tls", account: "mollie/shop-b", redirect: "https://localhost", press: "allow", status: 200,
-			shows: []string{"You are logged in", "Mollie", "mollie/shop-b", "return to the terminal"},
+			shows: []string{"You are logged in", "Mollie", "mollie/shop-b", "return to the terminal", "tokencli token mollie/shop-b"},
 		},
 		{
 			name: "denied", account: "moneybird", redirect: "http://localhost", press: "deny", exit: 5, status: 200,
-			shows: []string{"The login was refused", "the user denied access", "Moneybird", "return to the terminal"},
+			shows: []string{"Access was refused", "the user denied access", "Moneybird", "return to the terminal"},
 		},
 		{
 			name: "failed", account: "moneybird/office", redirect: "http://127.0.0.1", press: "allow", exit: 5, status: 200,
 			fault: &sandbox.Fault{Provider: "moneybird", On: "token", Kind: "error", Description: "no such client " + strings.Repeat("x", 90)},
-			shows: []string{"The login did not work", "no such client xxx", "Moneybird", "moneybird/office", "return to the terminal"},
+			shows: []string{"Login failed", "no such client xxx", "Moneybird", "moneybird/office", "return to the terminal"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -90,9 +90,9 @@ func TestChromium(t *testing.T) {
 		c.allowed = []string{s.URL, strings.TrimSuffix(redirect, "/callback")}
 
 		c.open(redirect)
-		c.read("empty", http.StatusBadRequest, "Nothing has arrived yet", "The terminal is still waiting")
+		c.read("empty", http.StatusBadRequest, "No response yet", "The terminal is still waiting")
 		c.open(redirect + "?code=of-a-stranger&state=of-another-login")
-		c.read("stranger", http.StatusBadRequest, "This answer is not for this login", "The terminal is still waiting")
+		c.read("stranger", http.StatusBadRequest, "This response is not for this login", "The terminal is still waiting")
 
 		c.open(l.address)
 		c.press("allow")
@@ -253,7 +253,7 @@ func startChromium(t *testing.T) *chromium {
 	}
 	c.call(http.MethodPost, "", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"browserName":         "chrome",
-		"acceptInsecureCerts": true, // the certificate is made for each login
+		"acceptInsecureCerts": true, // the certificate is self-signed
 		"goog:loggingPrefs":   map[string]string{"browser": "ALL", "performance": "ALL"},
 		"goog:chromeOptions": map[string]any{"args": []string{
 			"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

@@ -18,11 +18,11 @@ var (
 	pageJS string
 )
 
-// pages renders what the browser shows at the end of the way. A page is whole in itself: nothing is
-// loaded, so nothing can leak the address it was opened with.
+// pages renders what the browser shows at the end of a login. A page is self-contained: it loads nothing,
+// so that nothing can leak the address it was opened with.
 type pages struct {
-	title, account string
-	policy         string
+	title, account, next string
+	policy               string
 }
 
 // page is the text of one page. All of it is escaped.
@@ -30,14 +30,18 @@ type page struct {
 	Tone    string // class of the frame: good, bad or empty
 	Heading string
 	Lead    string
-	Words   string // somebody else's, quoted
-	Next    string // what the person does now
+	Words   string // the provider's or an error's, quoted
+	Next    string // what the user does now
+
+	owner string // whose login it is; empty if unknown
 }
 
-func newPages(title, account string) *pages {
+// newPages returns the pages of a login. next is the command to run after it.
+func newPages(title, account, next string) *pages {
 	return &pages{
 		title:   title,
 		account: account,
+		next:    next,
 		policy: "default-src 'none'; img-src data:; style-src " + hashSource(pageCSS) + "; script-src " + hashSource(pageJS) +
 			"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
@@ -49,8 +53,8 @@ func hashSource(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// headers sets what every reply carries. The address of a callback is a secret for as long as its code
-// lives: it must stay out of caches and of Referer (RFC 6819 4.4.1.1, RFC 9700 4.2).
+// headers sets the headers of every response. The address of a callback is a secret until its code
+// expires: it must stay out of caches and of Referer (RFC 6819 4.4.1.1, RFC 9700 4.2).
 func (p *pages) headers(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -60,15 +64,19 @@ func (p *pages) headers(h http.Header) {
 	h.Set("Content-Security-Policy", p.policy)
 }
 
-// show writes a page. Every text goes through EscapeString, and every place for one is the content of an
-// element or a quoted attribute, where that is enough. (html/template would bring 2.4 MiB: what it calls by
-// name keeps the linker from leaving anything out.)
-func (p *pages) show(w http.ResponseWriter, status int, content page) {
+// show writes a page. Every text goes through EscapeString, and each is placed in the content of an
+// element or in a quoted attribute, where that is enough. (html/template would add 2.4 MiB: what it calls
+// by name keeps the linker from leaving anything out.)
+func (p *pages) show(w http.ResponseWriter, status int, content page) error {
 	optional := func(before, text, after string) string {
 		if text == "" {
 			return ""
 		}
 		return before + html.EscapeString(text) + after + "\n"
+	}
+	command := ""
+	if content.Tone == "good" {
+		command = p.next
 	}
 	body := strings.NewReplacer(
 		"{{script}}", pageJS,
@@ -79,10 +87,12 @@ func (p *pages) show(w http.ResponseWriter, status int, content page) {
 		"{{words}}", optional("<blockquote>", content.Words, "</blockquote>"),
 		"{{title}}", html.EscapeString(p.title),
 		"{{account}}", optional("<dt>Account</dt><dd>", p.account, "</dd>"),
+		"{{owner}}", optional("<dt>Logged in as</dt><dd>", content.owner, "</dd>"),
 		"{{next}}", html.EscapeString(content.Next),
+		"{{command}}", optional("<p>Next, in the terminal:</p>\n<pre><code>", command, "</code></pre>"),
 	).Replace(pageHTML)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	send(w, status, []byte(body))
+	return send(w, status, []byte(body))
 }
 
 const closeWindow = "You can close this window and return to the terminal."
@@ -91,7 +101,7 @@ func success() page {
 	return page{
 		Tone:    "good",
 		Heading: "You are logged in",
-		Lead:    "Access was granted, and tokencli keeps it for you.",
+		Lead:    "Access was granted, and tokencli stored the login.",
 		Next:    closeWindow,
 	}
 }
@@ -99,27 +109,27 @@ func success() page {
 func refusal(words string) page {
 	return page{
 		Tone:    "bad",
-		Heading: "The login was refused",
-		Lead:    "No access was granted. The provider says:",
+		Heading: "Access was refused",
+		Lead:    "You are not logged in. The provider says:",
 		Words:   words,
-		Next:    closeWindow,
+		Next:    closeWindow + " It shows what you can do.",
 	}
 }
 
 func failure(text string) page {
 	return page{
 		Tone:    "bad",
-		Heading: "The login did not work",
-		Lead:    "Nobody was logged in. This is what went wrong:",
+		Heading: "Login failed",
+		Lead:    "You are not logged in. The error is:",
 		Words:   text,
-		Next:    closeWindow + " It says what can be done.",
+		Next:    closeWindow + " It shows what you can do.",
 	}
 }
 
 func pending() page {
 	return page{
-		Heading: "The terminal knows how it went",
-		Lead:    "The provider's answer has arrived. Whether the login worked is said in the terminal.",
+		Heading: "Check the terminal for the result",
+		Lead:    "The provider's response has arrived. The terminal shows whether the login succeeded.",
 		Next:    closeWindow,
 	}
 }
@@ -127,48 +137,8 @@ func pending() page {
 func already() page {
 	return page{
 		Tone:    "good",
-		Heading: "This login is already done",
-		Lead:    "The provider's answer had arrived before. There is nothing left to do here.",
+		Heading: "You are already logged in",
+		Lead:    "The provider's response was received before. There is nothing left to do here.",
 		Next:    closeWindow,
-	}
-}
-
-// page returns what the browser shows about a reply that was not used.
-func (f flaw) page(waiting bool) page {
-	p := page{Next: closeWindow}
-	if waiting {
-		p.Next = "The terminal is still waiting. Open the address that stands there once more."
-	}
-	switch f {
-	case nothing:
-		p.Heading = "Nothing has arrived yet"
-		p.Lead = "This is where the provider sends you back to after you agreed. This request carried no answer."
-	case noState, wrongState:
-		p.Heading = "This answer is not for this login"
-		p.Lead = "It belongs to another login, or somebody made it up, so it was not used."
-	default:
-		p.Heading = "This answer cannot be used"
-		p.Lead = "It was refused: " + f.reason() + "."
-	}
-	return p
-}
-
-// reason says in a few words why a reply of the browser was not used.
-func (f flaw) reason() string {
-	switch f {
-	case nothing:
-		return "it carried no answer"
-	case repeated:
-		return "it holds a parameter twice"
-	case noState:
-		return "it carries no state"
-	case wrongState:
-		return "it carries the state of another login"
-	case noCode:
-		return "it holds no code"
-	case oddCode:
-		return "its code holds characters that no code has"
-	default:
-		return "it is damaged"
 	}
 }

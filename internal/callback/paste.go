@@ -1,54 +1,132 @@
 package callback
 
 import (
-	"io"
 	"net/url"
 	"strings"
 	"unicode"
 )
 
-// maxLine bounds a pasted line. A terminal cuts one at 4,096 bytes before that.
-const maxLine = 8 << 10
-
-// minCode tells a code from a slip of the fingers ("y", "ls"), which would end the login in an exchange
-// that cannot work. Codes are at least ten times as long.
+// minCode tells a code from a typing error ("y", "ls"), which would end the login in an exchange that cannot
+// work. Codes are at least ten times as long.
 const minCode = 4
 
-// judgePasted applies the rules to what a person pasted: the address the browser landed on, the
-// parameters of one, or a code alone.
-func (r *Receiver) judgePasted(l line) verdict {
-	if l.tooLong {
-		return verdict{flaw: tooLong}
-	}
-	text := unwrap(l.text)
-	if text == "" {
-		return verdict{flaw: blank}
-	}
-	if strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
-		return verdict{flaw: control}
-	}
-	v := r.read(text)
-	if v.answer != nil {
-		v.answer.Pasted = true
-	}
-	return v
+// partial is an address of which only the beginning was pasted.
+type partial struct {
+	text    string
+	refused string // a part of it that was pasted later; pasted again, it counts as a code
 }
 
-func (r *Receiver) read(text string) verdict {
+// parsePasted applies the rules to a paste: the address the browser ended up on, the parameters of one, or
+// a code alone. A terminal from which it was copied may have broken it into lines. A paste with several of
+// these has several results; the last may decide the login.
+func (r *Receiver) parsePasted(p paste) []result {
+	if p.tooLong {
+		return []result{{rejection: tooLong}}
+	}
+	entries := r.entries(p.text)
+	if len(entries) > 1 {
+		// A line of an address may itself begin like an address (?iss=https://...).
+		if res := r.parse(strings.Join(entries, "")); res.decided() {
+			return []result{res}
+		}
+	}
+	var results []result
+	for _, entry := range entries {
+		res := r.parseEntry(entry)
+		results = append(results, res)
+		if res.decided() {
+			break
+		}
+	}
+	return results
+}
+
+// entries joins the lines of a paste that belong together: all that follow the beginning of an address.
+func (r *Receiver) entries(text string) []string {
+	var entries []string
+	open := false
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.Trim(line, padding)
+		_, begins := r.address(unwrap(line))
+		switch {
+		case line == "":
+			open = false
+		case open && !begins:
+			entries[len(entries)-1] += line
+		default:
+			entries = append(entries, line)
+			open = true
+		}
+	}
+	return entries
+}
+
+// parseEntry reads one entry, as the continuation of what was pasted before where it can be one.
+func (r *Receiver) parseEntry(entry string) result {
+	_, begins := r.address(unwrap(entry))
+	before := r.partial
+	r.partial = partial{}
+	if before.text != "" && !begins && entry != before.refused {
+		res := r.parse(before.text + entry)
+		if !res.decided() {
+			r.partial = partial{text: before.text, refused: entry}
+			if r.isIncomplete(before.text+entry, res.rejection) {
+				r.partial.text += entry
+			}
+			res = result{rejection: fragment}
+		}
+		return res
+	}
+	res := r.parse(entry)
+	if begins && r.isIncomplete(entry, res.rejection) || res.rejection == fragment && hasPrefixFold(r.uri, entry) {
+		r.partial = partial{text: entry}
+	}
+	return res
+}
+
+// isIncomplete reports whether text, which was refused, may be the beginning of the right address.
+func (r *Receiver) isIncomplete(text string, why rejection) bool {
+	text = unwrap(text)
+	switch why {
+	case nothing, broken, noState, noCode:
+		return true
+	case wrongState:
+		_, query, _ := strings.Cut(text, "?")
+		params, err := parseQuery(query)
+		return err == nil && strings.HasPrefix(r.opts.State, params.Get("state"))
+	case elsewhere:
+		return hasPrefixFold(r.uri, text)
+	}
+	return false
+}
+
+func (r *Receiver) parse(text string) result {
+	text = strings.ReplaceAll(unwrap(text), "&amp;", "&")
+	if text == "" {
+		return result{rejection: blank}
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+		return result{rejection: control}
+	}
+	var res result
 	if u, is := r.address(text); is {
-		return r.judgeAddress(u)
+		res = r.parseAddress(u)
+	} else if query, is := parameters(text); is {
+		res = r.validateResponse(query, r.redirect.way == outOfBand)
+	} else {
+		res = r.parseCode(text)
 	}
-	if query, is := parameters(text); is {
-		return r.judge(query, r.target.way == outOfBand)
+	if res.answer != nil {
+		res.answer.Pasted = true
 	}
-	return r.judgeCode(text)
+	return res
 }
 
 // address reads text as an address. Browsers hide the scheme in the address bar, and some copy it that
 // way, so it may be missing before the redirect URI's own host. A damaged address is a nil URL.
 func (r *Receiver) address(text string) (u *url.URL, is bool) {
 	scheme, rest, found := strings.Cut(text, ":")
-	own := r.target.url
+	own := r.redirect.url
 	switch {
 	case found && isScheme(scheme) && (strings.HasPrefix(rest, "//") || strings.EqualFold(scheme, own.Scheme)):
 	case own.Host != "" && hasPrefixFold(text, r.shortURI()):
@@ -70,13 +148,13 @@ func (r *Receiver) shortURI() string {
 	return short
 }
 
-func (r *Receiver) judgeAddress(u *url.URL) verdict {
+func (r *Receiver) parseAddress(u *url.URL) result {
 	if u == nil {
-		return verdict{flaw: broken}
+		return result{rejection: broken}
 	}
 	query := u.RawQuery
 	if _, is := parameters(query); !is {
-		// Some providers answer in the fragment (OAuth 2.0 Multiple Response Types 2.1).
+		// Some providers respond in the fragment (OAuth 2.0 Multiple Response Types 2.1).
 		if _, is := parameters(u.EscapedFragment()); is {
 			query = u.EscapedFragment()
 		}
@@ -84,56 +162,54 @@ func (r *Receiver) judgeAddress(u *url.URL) verdict {
 	own, err := url.Parse(r.uri)
 	switch {
 	case err == nil && samePlace(u, own):
-		return r.judge(query, false)
-	case r.target.way == outOfBand && r.authorize != nil && sameOrigin(u, r.authorize) && holdsCode(query):
+		return r.validateResponse(query, false)
+	case r.redirect.way == outOfBand && r.authorize != nil && sameOrigin(u, r.authorize) && hasCode(query):
 		// The page that shows the code often has it in its address too.
-		return r.judge(query, true)
+		return r.validateResponse(query, true)
 	case r.authorize != nil && samePlace(u, r.authorize):
-		return verdict{flaw: authorizing}
+		return result{rejection: authorizing}
 	default:
-		return verdict{flaw: elsewhere}
+		return result{rejection: elsewhere}
 	}
 }
 
-// judgeCode takes text as a code alone. It carries no state; that it is of this login is the word of
-// the person who pasted it.
-func (r *Receiver) judgeCode(text string) verdict {
+// parseCode takes text as a code alone. It carries no state; that it belongs to this login is the word of
+// the user who pasted it.
+func (r *Receiver) parseCode(text string) result {
 	code := text
-	if r.target.way != outOfBand && strings.Contains(text, "%") {
-		// Copied out of the address bar, where it is encoded.
+	if r.redirect.way != outOfBand && strings.Contains(text, "%") {
+		// Copied from the address bar, where it is encoded.
 		if decoded, err := url.PathUnescape(text); err == nil {
 			code = decoded
 		}
 	}
 	switch {
 	case strings.ContainsAny(text, "& \t"), strings.Contains(strings.TrimRight(text, "="), "="), len(code) < minCode:
-		// A space, an ampersand or an equals sign in the middle are signs of half an address: the other
-		// half may be on the next line.
-		return verdict{flaw: unclear}
+		// A space, an ampersand or an equals sign in the middle are signs of half an address.
+		return result{rejection: unclear}
+	case strings.HasSuffix(r.opts.State, text), hasPrefixFold(r.uri, text):
+		return result{rejection: fragment}
 	case !isCode(code):
-		return verdict{flaw: oddCode}
-	case r.opts.IssuerRequired && r.target.way != outOfBand:
-		return verdict{flaw: needsAddress}
+		return result{rejection: oddCode}
+	case r.opts.IssuerRequired && r.redirect.way != outOfBand:
+		return result{rejection: needsAddress}
 	}
-	return verdict{answer: &Answer{Code: code, Params: url.Values{"code": {code}}, Finish: r.finish}}
+	return result{answer: r.answer(code, url.Values{"code": {code}})}
 }
 
 // parameters returns the query in text, and whether it has any parameter of an authorization response.
 func parameters(text string) (query string, is bool) {
 	query = strings.TrimLeft(text, "?#&")
-	for pair := range strings.SplitSeq(query, "&") {
-		switch name, _, found := strings.Cut(pair, "="); name {
-		case "code", "state", "error":
-			if found {
-				return query, true
-			}
+	for _, name := range []string{"code", "state", "error"} {
+		if hasParameter(query, name) {
+			return query, true
 		}
 	}
 	return text, false
 }
 
-func holdsCode(query string) bool {
-	params, err := url.ParseQuery(query)
+func hasCode(query string) bool {
+	params, err := parseQuery(query)
 	return err == nil && (params.Has("code") || params.Has("error"))
 }
 
@@ -158,14 +234,16 @@ func portOf(u *url.URL) string {
 	return ""
 }
 
-// unwrap takes off what people and programs put around an address.
+// padding is what surrounds copied text: white space, and the zero-width characters of some pages.
+const padding = " \t\r\n\u00a0\u200b\ufeff"
+
+// unwrap removes what people and programs put around an address.
 func unwrap(text string) string {
 	pairs := []string{`""`, `''`, "``", "<>", "()", "“”", "‘’", "«»"}
 	for {
 		before := text
-		// Zero-width characters come along when text is copied from some pages, the sequences around
-		// it from a terminal that was left in its bracketed paste mode.
-		text = strings.Trim(text, " \t\r\n\u00a0\u200b\ufeff")
+		text = strings.Trim(text, padding)
+		// The sequences of a terminal that was left in its bracketed paste mode.
 		text = strings.TrimSuffix(strings.TrimPrefix(text, "\x1b[200~"), "\x1b[201~")
 		for _, p := range pairs {
 			open, shut := p[:len(p)/2], p[len(p)/2:]
@@ -193,65 +271,4 @@ func isScheme(s string) bool {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// openPaste starts to read what is pasted, or returns nil where there is nothing to read from. A stdin
-// that is no terminal belongs to somebody else's data unless a code can come no other way or the person
-// said that no browser is there.
-func (r *Receiver) openPaste() *input {
-	if !r.opts.StdinIsTerminal && r.opts.Stdin != nil && (!r.target.listens() || r.opts.NoBrowser) {
-		return readLines(r.opts.Stdin, false, false)
-	}
-	if t := r.openForeground(); t != nil {
-		return readLines(t, true, true)
-	}
-	if r.opts.StdinIsTerminal && r.opts.Stdin != nil && !r.target.listens() {
-		return readLines(r.opts.Stdin, true, false)
-	}
-	return nil
-}
-
-// afterEnd is what is read when the input has ended while a listener waits: after a stdin, the terminal.
-func (r *Receiver) afterEnd(ended *input) *input {
-	ended.stop()
-	if ended.terminal {
-		return nil
-	}
-	if t := r.openForeground(); t != nil {
-		return readLines(t, true, true)
-	}
-	return nil
-}
-
-// openForeground opens the terminal. A process in the background would be stopped for reading from it
-// (SIGTTIN), also under `timeout`, which is no reason to stop a login that listens.
-func (r *Receiver) openForeground() io.ReadCloser {
-	t, err := r.opts.OpenTerminal()
-	if err != nil || t == nil {
-		return nil
-	}
-	if r.target.listens() && !inForeground(t) {
-		_ = t.Close()
-		return nil
-	}
-	return t
-}
-
-// describe says what is to be pasted, and how long it can be used.
-func (r *Receiver) describe() []string {
-	life := ""
-	if d := r.opts.CodeLife; d > 0 {
-		life = " (the code lives " + roughly(d) + ")"
-	}
-	switch r.target.way {
-	case outOfBand:
-		return []string{r.title() + " shows a code: paste it here and press Enter" + life}
-	case byAddress:
-		return []string{
-			"after you agree, the browser goes to " + r.shownURI(),
-			"whatever it shows there, paste the whole address here" + life,
-		}
-	default:
-		return []string{"or paste here the address you land on, or the code in it" + life}
-	}
 }

@@ -21,22 +21,31 @@ const (
 // idleReceiver judges pasted lines without a socket.
 func idleReceiver(uri string, opts Options) *Receiver {
 	opts.RedirectURI = uri
-	t, err := parseTarget(uri)
+	t, err := parseRedirect(uri)
 	if err != nil {
 		panic(err)
 	}
 	u, _ := url.Parse(authorize)
-	r := &Receiver{opts: opts.forTest(io.Discard), target: t, uri: uri, authorize: u, voice: newVoice(io.Discard, false)}
+	r := &Receiver{opts: opts.forTest(io.Discard), redirect: t, uri: uri, authorize: u, console: newConsole(Options{})}
 	r.finished, r.closed, r.result = make(chan struct{}), make(chan struct{}), make(chan result, 1)
 	return r
+}
+
+// parseLast returns what a paste came to in the end.
+func (r *Receiver) parseLast(p paste) result {
+	results := r.parsePasted(p)
+	if len(results) == 0 {
+		return result{}
+	}
+	return results[len(results)-1]
 }
 
 func TestPasted(t *testing.T) {
 	const tail = "?code=the-code&state=" + testState
 	for _, c := range []struct {
 		name, uri, text string
-		code            string // accepted with it
-		flaw            flaw   // otherwise refused for this
+		code            string    // accepted with it
+		rejection       rejection // otherwise refused for this
 	}{
 		{"address", elsewhereURI, elsewhereURI + tail, "the-code", 0},
 		{"address of the listener", loopbackURI, loopbackURI + tail, "the-code", 0},
@@ -73,6 +82,13 @@ func TestPasted(t *testing.T) {
 		{"shown page with state", oobURN, "https://provider.example/show" + tail, "the-code", 0},
 		{"parameters of the page that shows it", oobURN, "code=the-code", "the-code", 0},
 
+		{"ampersands of HTML", elsewhereURI, elsewhereURI + "?code=the-code&amp;state=" + testState, "the-code", 0},
+		{"query appended to a query", elsewhereURI + "?shop=1", elsewhereURI + "?shop=1?code=the-code&state=" + testState, "the-code", 0},
+		{"query appended, state first", elsewhereURI + "?shop=1", elsewhereURI + "?shop=1?state=" + testState + "&code=the-code", "the-code", 0},
+		{"plus sign", elsewhereURI, elsewhereURI + "?code=the+code&state=" + testState, "the+code", 0},
+		{"plus sign in a bare code", elsewhereURI, "the+code", "the+code", 0},
+		{"very long", elsewhereURI, elsewhereURI + "?x=" + strings.Repeat("x", 40_000) + "&code=the-code&state=" + testState, "the-code", 0},
+
 		{"empty", elsewhereURI, "", "", blank},
 		{"only spaces", elsewhereURI, " \t\r", "", blank},
 		{"only quotes", elsewhereURI, `""`, "", blank},
@@ -106,19 +122,20 @@ func TestPasted(t *testing.T) {
 		{"words", elsewhereURI, "what now", "", unclear},
 		{"slip", elsewhereURI, "y", "", unclear},
 		{"second half of an address", elsewhereURI, "te=" + testState, "", unclear},
+		{"end of the state", elsewhereURI, testState[5:], "", fragment},
 		{"middle of an address", elsewhereURI, "the-code&x", "", unclear},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := idleReceiver(c.uri, Options{})
-			v := r.judgePasted(line{text: c.text})
+			v := r.parseLast(paste{text: c.text})
 			switch {
 			case c.code != "" && (v.answer == nil || v.answer.Code != c.code):
-				t.Fatalf("got %+v (flaw %d), want code %q", v.answer, v.flaw, c.code)
-			case c.code == "" && (v.answer != nil || v.err != nil || v.flaw != c.flaw):
-				t.Fatalf("got %+v, %v, flaw %d, want %d", v.answer, v.err, v.flaw, c.flaw)
+				t.Fatalf("got %+v (rejection %d), want code %q", v.answer, v.rejection, c.code)
+			case c.code == "" && (v.answer != nil || v.err != nil || v.rejection != c.rejection):
+				t.Fatalf("got %+v, %v, rejection %d, want %d", v.answer, v.err, v.rejection, c.rejection)
 			case c.code != "" && (!v.answer.Pasted || v.answer.StateMissing || v.answer.Finish == nil || v.answer.Params.Get("code") != c.code):
 				t.Errorf("answer %v %v %v", v.answer.Pasted, v.answer.StateMissing, v.answer.Params)
-			case c.code == "" && c.flaw != blank && strings.Contains(v.flaw.pasted(r.shownURI()), "the-code"):
+			case c.code == "" && c.rejection != blank && strings.Contains(v.rejection.ofPaste(r.shownURI()), "the-code"):
 				t.Error("the message quotes what was pasted")
 			}
 		})
@@ -127,13 +144,13 @@ func TestPasted(t *testing.T) {
 
 func TestPastedStateOptional(t *testing.T) {
 	r := idleReceiver(elsewhereURI, Options{StateOptional: true})
-	if v := r.judgePasted(line{text: elsewhereURI + "?code=the-code"}); v.answer == nil || !v.answer.StateMissing || !v.answer.Pasted {
+	if v := r.parseLast(paste{text: elsewhereURI + "?code=the-code"}); v.answer == nil || !v.answer.StateMissing || !v.answer.Pasted {
 		t.Errorf("missing state: %+v", v)
 	}
-	if v := r.judgePasted(line{text: elsewhereURI + "?code=the-code&state=x"}); v.flaw != wrongState {
+	if v := r.parseLast(paste{text: elsewhereURI + "?code=the-code&state=x"}); v.rejection != wrongState {
 		t.Errorf("different state: %+v", v)
 	}
-	if v := r.judgePasted(line{text: "the-code"}); v.answer == nil || v.answer.StateMissing {
+	if v := r.parseLast(paste{text: "the-code"}); v.answer == nil || v.answer.StateMissing {
 		t.Errorf("bare code: %+v", v)
 	}
 }
@@ -142,19 +159,19 @@ func TestPastedIssuer(t *testing.T) {
 	opts := Options{Issuer: "https://a", IssuerRequired: true}
 	r := idleReceiver(elsewhereURI, opts)
 	address := elsewhereURI + "?code=the-code&state=" + testState
-	if v := r.judgePasted(line{text: address + "&iss=https%3A%2F%2Fa"}); v.answer == nil {
+	if v := r.parseLast(paste{text: address + "&iss=https%3A%2F%2Fa"}); v.answer == nil {
 		t.Errorf("right issuer: %+v", v)
 	}
-	if v := r.judgePasted(line{text: address}); !fail.Is(v.err, fail.Refused) {
+	if v := r.parseLast(paste{text: address}); !fail.Is(v.err, fail.Refused) {
 		t.Errorf("no issuer: %+v", v)
 	}
-	if v := r.judgePasted(line{text: address + "&iss=https%3A%2F%2Fb"}); !fail.Is(v.err, fail.Refused) {
+	if v := r.parseLast(paste{text: address + "&iss=https%3A%2F%2Fb"}); !fail.Is(v.err, fail.Refused) {
 		t.Errorf("wrong issuer: %+v", v)
 	}
-	if v := r.judgePasted(line{text: "the-code"}); v.flaw != needsAddress {
+	if v := r.parseLast(paste{text: "the-code"}); v.rejection != needsAddress {
 		t.Errorf("bare code: %+v", v)
 	}
-	if v := idleReceiver(oobURN, opts).judgePasted(line{text: "the-code"}); v.answer == nil {
+	if v := idleReceiver(oobURN, opts).parseLast(paste{text: "the-code"}); v.answer == nil {
 		t.Errorf("shown code: %+v", v)
 	}
 }
@@ -162,10 +179,10 @@ func TestPastedIssuer(t *testing.T) {
 func TestEveryFlawHasItsWords(t *testing.T) {
 	for f := nothing; f <= needsAddress; f++ {
 		if p := f.page(true); p.Heading == "" || p.Lead == "" || p.Next == "" {
-			t.Errorf("flaw %d: page %+v", f, p)
+			t.Errorf("rejection %d: page %+v", f, p)
 		}
-		if s := f.pasted(elsewhereURI); !strings.Contains(s, "still waiting") || strings.HasSuffix(s, ".") {
-			t.Errorf("flaw %d: %q", f, s)
+		if s := f.ofPaste(elsewhereURI); !strings.Contains(s, "still waiting") || strings.HasSuffix(s, ".") {
+			t.Errorf("rejection %d: %q", f, s)
 		}
 	}
 }
@@ -203,15 +220,15 @@ func (a *asked) enter(t *testing.T, text string) {
 func TestPasteWhileListening(t *testing.T) {
 	tty := typing()
 	l := begin(t, Options{OpenTerminal: tty.terminal, StdinIsTerminal: true, CodeLife: 30 * time.Second})
-	l.hears("the code lives 30 s")
+	l.hears("the code expires after 30 s")
 	tty.enter(t, "")
 	tty.enter(t, l.RedirectURI()+"?code=the-code&state=wrong")
 	l.hears("belongs to another login")
 	tty.enter(t, authorize)
 	l.hears("that is the address to open in the browser")
 	tty.enter(t, "https://evil.example/?code=x&state="+testState)
-	l.hears("that begins with " + l.RedirectURI())
-	tty.enter(t, strings.Repeat("x", maxLine+1))
+	l.hears("starts with " + l.RedirectURI())
+	tty.enter(t, strings.Repeat("x", maxPaste+1))
 	l.hears("too long")
 	l.waits()
 	tty.enter(t, l.RedirectURI()+"?code=the-code&state="+testState)
@@ -224,7 +241,7 @@ func TestPasteWhileListening(t *testing.T) {
 	}
 	a.Finish(nil)
 	// The browser arrives late; the code is taken already.
-	soon(t, l.later("?code=the-code&state="+testState)).page(t, 200, "This login is already done")
+	soon(t, l.later("?code=the-code&state="+testState)).page(t, 200, "You are already logged in")
 	// The terminal was let go of.
 	if _, err := tty.w.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the terminal is still open: %v", err)
@@ -238,7 +255,7 @@ func TestPastedErrorEndsLogin(t *testing.T) {
 	l.hears("belongs to another login")
 	tty.enter(t, elsewhereURI+"?error=access_denied&error_description=no%1b%5b2J&state="+testState)
 	_, err := l.end()
-	kindAndHint(t, err, fail.Refused, `access_denied: no\x1b[2J`)
+	kindAndAdvice(t, err, fail.Refused, `access_denied: no\x1b[2J`, fail.DoAllowAccess)
 }
 
 func TestEndOfInput(t *testing.T) {
@@ -246,7 +263,7 @@ func TestEndOfInput(t *testing.T) {
 		for _, uri := range []string{oobURN, elsewhereURI} {
 			for _, input := range []string{"", "\n\n", elsewhereURI + "?code=the-code&state=wrong\n"} {
 				_, err := begin(t, Options{RedirectURI: uri, Stdin: strings.NewReader(input)}).end()
-				kindAndHint(t, err, fail.Usage, "end of input where a code was to be pasted")
+				kindAndAdvice(t, err, fail.Usage, "the input ended before a code was pasted", fail.DoPaste)
 			}
 		}
 	})
@@ -285,7 +302,7 @@ func TestEndOfInput(t *testing.T) {
 	})
 	t.Run("nothing to read from", func(t *testing.T) {
 		_, err := begin(t, Options{RedirectURI: oobURN}).end()
-		kindAndHint(t, err, fail.Usage, "no terminal")
+		kindAndAdvice(t, err, fail.Usage, "no terminal", fail.DoPaste)
 	})
 }
 
@@ -358,7 +375,7 @@ func TestStdinStaysOpen(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	l := begin(t, Options{RedirectURI: oobURN, Stdin: r})
-	_, _ = io.WriteString(w, "the-code\nrest")
+	_, _ = io.WriteString(w, "the-code\n")
 	if a, err := l.end(); err != nil || a.Code != "the-code" {
 		t.Fatalf("got %v, %v", a, err)
 	}
@@ -367,38 +384,138 @@ func TestStdinStaysOpen(t *testing.T) {
 	}
 }
 
-func TestLines(t *testing.T) {
-	long := strings.Repeat("x", maxLine)
-	in := readLines(strings.NewReader("a\r\n"+long+"\n"+long+"y\n"+strings.Repeat("z", 5*maxLine)+"\nb"), false, false)
-	var got []string
-	for l := range in.lines() {
-		if l.tooLong {
-			got = append(got, "too long")
-			continue
+func TestInput(t *testing.T) {
+	long := strings.Repeat("x", maxPaste)
+	for input, want := range map[string]paste{
+		"a\r\nb":            {text: "a\nb"},
+		"a\n":               {text: "a"},
+		long + "\n":         {text: long},
+		long + "yy\nb\n":    {tooLong: true},
+		long + "\n" + "a\n": {tooLong: true},
+	} {
+		in := readPastes(strings.NewReader(input), false, false)
+		got, open := <-in.pastes()
+		if !open || got.tooLong != want.tooLong || (!want.tooLong && got.text != want.text) {
+			t.Errorf("%.20q: %v %.20q", input, got.tooLong, got.text)
 		}
-		got = append(got, l.text)
+		if _, open := <-in.pastes(); open {
+			t.Errorf("%.20q: a second paste", input)
+		}
+		in.stop()
+		in.stop()
 	}
-	want := []string{"a", long, "too long", "too long", "b"}
-	if strings.Join(got, "|") != strings.Join(want, "|") {
-		t.Errorf("got %d lines %.40q", len(got), got)
-	}
-	in.stop()
-	in.stop()
 }
 
-func TestPrompt(t *testing.T) {
-	for uri, want := range map[string]string{
-		oobURN:       "Mollie shows a code: paste it here and press Enter (the code lives 1 min)",
-		elsewhereURI: "the browser goes to https://myapp.example/callback",
-		loopbackURI:  "or paste here the address you land on",
-	} {
-		r := idleReceiver(uri, Options{CodeLife: time.Minute})
-		if got := strings.Join(r.describe(), "\n"); !strings.Contains(got, want) || !strings.Contains(got, "lives 1 min") {
-			t.Errorf("%s: %q", uri, got)
+// What is pasted a while later is a paste of its own.
+func TestPastesApart(t *testing.T) {
+	r, w := io.Pipe()
+	in := readPastes(r, false, false)
+	defer in.stop()
+	for _, line := range []string{"first", "second"} {
+		_, _ = io.WriteString(w, line+"\n")
+		if p := <-in.pastes(); p.text != line {
+			t.Errorf("got %q, want %q", p.text, line)
 		}
-		r.opts.CodeLife = 0
-		if got := strings.Join(r.describe(), "\n"); strings.Contains(got, "lives") {
-			t.Errorf("%s: %q", uri, got)
+	}
+}
+
+// A terminal breaks long lines where it ends, and what is copied from it is broken too.
+func TestPasteInLines(t *testing.T) {
+	address := elsewhereURI + "?state=" + testState + "&code=the-code-that-is-long"
+	for cut := 1; cut < len(address); cut++ {
+		for name, pastes := range map[string][]string{
+			"one paste":              {address[:cut] + "\n" + address[cut:]},
+			"one paste, padded":      {"  " + address[:cut] + " \r\n  " + address[cut:] + "\n"},
+			"one paste, three lines": {address[:cut/2] + "\n" + address[cut/2:cut] + "\n" + address[cut:]},
+		} {
+			if cut < 2 {
+				continue
+			}
+			r := idleReceiver(elsewhereURI, Options{})
+			var last result
+			for _, text := range pastes {
+				last = r.parseLast(paste{text: text})
+			}
+			if last.answer == nil || last.answer.Code != "the-code-that-is-long" {
+				t.Errorf("%s, cut at %d: %+v", name, cut, last)
+			}
+		}
+	}
+}
+
+// A part of an address is never taken for a code, and the second part completes the first.
+func TestPasteInParts(t *testing.T) {
+	address := elsewhereURI + "?code=the-code&state=" + testState
+	for cut := 1; cut < len(address); cut++ {
+		r := idleReceiver(elsewhereURI, Options{})
+		if res := r.parseLast(paste{text: address[:cut]}); res.decided() && cut > len("https://") {
+			t.Errorf("cut at %d: the first part was taken: %+v", cut, res)
+		} else if cut <= len("https://") {
+			continue // no address yet, and no code either
+		}
+		res := r.parseLast(paste{text: address[cut:]})
+		if res.answer == nil || res.answer.Code != "the-code" {
+			t.Errorf("cut at %d: %+v", cut, res)
+		}
+	}
+	r := idleReceiver(elsewhereURI, Options{})
+	for _, step := range []struct {
+		text string
+		want rejection
+	}{
+		{elsewhereURI + "?state=" + testState[:6], wrongState},
+		{"middle-of-it", fragment},
+		{testState[8:], fragment},
+	} {
+		if res := r.parseLast(paste{text: step.text}); res.decided() || res.rejection != step.want {
+			t.Errorf("%q: %+v, want rejection %d", step.text, res, step.want)
+		}
+	}
+	r = idleReceiver(elsewhereURI, Options{})
+	r.parseLast(paste{text: elsewhereURI + "?code=x"})
+	if res := r.parseLast(paste{text: "the-code"}); res.rejection != fragment {
+		t.Errorf("%+v", res)
+	}
+	if res := r.parseLast(paste{text: "the-code"}); res.answer == nil {
+		t.Errorf("the code pasted again: %+v", res)
+	}
+	r.parseLast(paste{text: elsewhereURI + "?code=x&state=of-another-login"})
+	if res := r.parseLast(paste{text: "the-code"}); res.answer == nil {
+		t.Errorf("a code after a complete address: %+v", res)
+	}
+}
+
+func TestPasteOfSeveralEntries(t *testing.T) {
+	right := elsewhereURI + "?code=the-code&state=" + testState
+	for text, want := range map[string]string{
+		elsewhereURI + "?code=x&state=wrong\n" + right: "the-code",
+		"the-code\n\n":                    "the-code",
+		"half-a-\ncode":                   "half-a-code",
+		right + "&iss=\nhttps://a":        "the-code",
+		"https://evil.example/\nthe-code": "",
+	} {
+		r := idleReceiver(elsewhereURI, Options{Issuer: "https://a"})
+		res := r.parseLast(paste{text: text})
+		if got := ""; want == "" && res.decided() || want != "" && (res.answer == nil || res.answer.Code != want) {
+			t.Errorf("%q: %+v, want %q%s", text, res, want, got)
+		}
+	}
+}
+
+func TestAnnouncePaste(t *testing.T) {
+	for uri, want := range map[string]string{
+		oobURN:       "Mollie shows a code: paste it here and press Enter (the code expires after 1 min)",
+		elsewhereURI: "the browser goes to https://myapp.example/callback",
+		loopbackURI:  "or paste the address your browser ends up on (the code expires after 1 min)",
+	} {
+		for _, life := range []time.Duration{time.Minute, 0} {
+			said := new(output)
+			r := idleReceiver(uri, Options{CodeLife: life})
+			r.console = newConsole(Options{Stderr: said})
+			r.announcePaste()
+			if got := said.String(); life > 0 && !strings.Contains(got, want) || (life > 0) != strings.Contains(got, "expires after 1 min") {
+				t.Errorf("%s: %q", uri, got)
+			}
 		}
 	}
 }
@@ -413,7 +530,7 @@ func FuzzPasted(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, uri := range []string{elsewhereURI, oobURN, loopbackURI} {
-			v := idleReceiver(uri, Options{Issuer: "https://a"}).judgePasted(line{text: text})
+			v := idleReceiver(uri, Options{Issuer: "https://a"}).parseLast(paste{text: text})
 			if v.answer != nil {
 				if !isCode(v.answer.Code) || !v.answer.Pasted || v.answer.Finish == nil {
 					t.Errorf("%q: answer %+v", text, v.answer)

@@ -85,7 +85,7 @@ func TestPasteOnRealTerminal(t *testing.T) {
 			person, terminal := pty(t)
 			uri := "http://127.0.0.1:" + freePort(t) + "/callback"
 			cmd, out := loginOn(t, terminal, uri, true)
-			waitFor(t, out, "paste here")
+			waitFor(t, out, "or paste")
 			address := uri + "?code=the-code&state=" + testState
 			if way == "pasted" {
 				_, _ = io.WriteString(person, address+"\n")
@@ -118,7 +118,7 @@ func TestBackgroundDoesNotRead(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	if strings.Contains(out.String(), "paste here") {
+	if strings.Contains(out.String(), "or paste") {
 		t.Errorf("asked to paste:\n%s", out)
 	}
 }

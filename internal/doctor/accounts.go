@@ -271,8 +271,8 @@ func masked(id string) string {
 
 // port is what came of trying a redirect URI.
 type port struct {
-	outlook *callback.Outlook
-	err     error
+	probe *callback.RedirectProbe
+	err   error
 }
 
 // redirect tries whether the code of a login could come back.
@@ -284,16 +284,16 @@ func (e *examination) redirect(name account.Name, s sight, ports map[string]port
 	}
 	p, tried := ports[s.RedirectURI]
 	if !tried {
-		p.outlook, p.err = callback.Foresee(s.RedirectURI, s.Definition.Title)
+		p.probe, p.err = callback.ProbeRedirect(s.RedirectURI, s.Definition.Title)
 		ports[s.RedirectURI] = p
 	}
 	shown := redact.Scrub(s.RedirectURI, 200)
 	switch {
 	case p.err != nil:
 		return Failed(check, p.err)
-	case p.outlook.Listens && p.outlook.Address == "":
+	case p.probe.Listens && p.probe.Address == "":
 		return ok(check, "%s, on any port that is free", shown)
-	case p.outlook.Listens:
+	case p.probe.Listens:
 		return ok(check, "%s, whose port is free", shown)
 	}
 	e.hideHost(s.RedirectURI)

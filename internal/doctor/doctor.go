@@ -40,6 +40,7 @@ type Finding struct {
 	Text    string
 	Mend    string    // what to do; empty where all is well
 	Kind    fail.Kind // of a problem
+	advice  *fail.Error
 }
 
 // Patient is what is examined.
@@ -49,6 +50,8 @@ type Patient struct {
 	Environ []string
 	Getenv  func(string) string
 	Now     func() time.Time
+	// Hint puts into words what the user can do about a failure.
+	Hint func(error) string
 
 	// Config are the findings about the configuration file, which only the caller can read.
 	Config []Finding
@@ -183,6 +186,9 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 	for i := range findings {
 		// The last line of defence: no text is made of a secret.
 		findings[i].Text = redact.Secrets(findings[i].Text, e.hidden.secrets...)
+		if advice := findings[i].advice; advice != nil && p.Hint != nil {
+			findings[i].Mend = p.Hint(advice)
+		}
 		findings[i].Mend = redact.Secrets(findings[i].Mend, e.hidden.secrets...)
 	}
 	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
@@ -266,7 +272,11 @@ func Failed(check string, err error) Finding {
 	default:
 		mend = "try again; `tokencli help exit-codes` tells what may be in the way"
 	}
-	return wrong(check, fail.KindOf(err), mend, "%s", oneLine(text))
+	f := wrong(check, fail.KindOf(err), mend, "%s", oneLine(text))
+	if advice := fail.Advice(err); advice != nil && advice.Do != 0 {
+		f.advice = advice
+	}
+	return f
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(redact.Printable(text)), " ") }

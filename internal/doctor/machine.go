@@ -26,7 +26,7 @@ import (
 
 func (e *examination) version(context.Context) []Finding {
 	text := []string{"tokencli " + e.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-	return []Finding{ok("version", "%s", strings.Join(append(text, callback.Place(e.Environ)...), ", "))}
+	return []Finding{ok("version", "%s", strings.Join(append(text, callback.HostKind(e.Environ)...), ", "))}
 }
 
 func (e *examination) config(context.Context) []Finding { return e.Config }
@@ -159,7 +159,7 @@ func reason(err error) string {
 func (e *examination) browser(context.Context) []Finding {
 	const check = "browser"
 	environ := account.Environ(e.Environ)
-	command, tried := callback.Opener(environ)
+	command, tried := callback.FindOpener(environ)
 	switch {
 	case command != "" && e.Getenv("BROWSER") != "":
 		return []Finding{ok(check, "%s, by BROWSER", redact.Scrub(command, 120))}

@@ -99,7 +99,7 @@ func (e *examination) unreached(name string, err error) Finding {
 		f.Mend = "set the clock right; where it is right, whoever answers there has to renew the certificate"
 	case errors.As(err, &hostname), errors.As(err, &record):
 		f.Mend = "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at " + setting
-	case fail.HintOf(err) != "":
+	case fail.Advice(err) != nil:
 	case e.Getenv(setting) != "":
 		f.Mend = "check that " + setting + " is right and that its server runs"
 	default:

@@ -34,7 +34,6 @@ const (
 	DoTrustCertificate
 	// DoWait: try again after a while [duration].
 	DoWait
-
 	// DoLint: check the definition in the file [path].
 	DoLint
 	// DoRenameFile: give the definition in the file [path], and the file, another name.
@@ -45,6 +44,86 @@ const (
 	DoChooseProvider
 	// DoShowProvider: see what the definition of the provider [name] says.
 	DoShowProvider
+	// DoChmod: change the mode [mode, path].
+	DoChmod
+	// DoCheckAndChmod: check the content, then change the mode [mode, path].
+	DoCheckAndChmod
+	// DoUseOwnFile: run as the owner of [path], or use a file or folder of one's own.
+	DoUseOwnFile
+	// DoSetHome: set HOME, or the state folder.
+	DoSetHome
+	// DoSetStateDir: set the state folder to one's own folder on a local disk.
+	DoSetStateDir
+	// DoReplaceLink: put the file itself at [path] instead of a link.
+	DoReplaceLink
+	// DoCheckReadable: make sure that [path] exists and is readable.
+	DoCheckReadable
+	// DoMoveAway: move [path] away.
+	DoMoveAway
+	// DoMoveAwayOrSetStateDir: move [path] away, or set another state folder.
+	DoMoveAwayOrSetStateDir
+	// DoCheckDisk: make sure that the folder [path] exists, is writable and not full.
+	DoCheckDisk
+	// DoTryAgain: try again.
+	DoTryAgain
+	// DoRestoreFile: restore [path] from a backup, or delete it and log in again.
+	DoRestoreFile
+	// DoSetInstead: set [variable] and unset [variable].
+	DoSetInstead
+	// DoSetOldKey: set [variable] to the key that [path] was encrypted with, or delete the file and log in.
+	DoSetOldKey
+	// DoInitFile: prepare the file store, which makes a key.
+	DoInitFile
+	// DoWriteFullPath: write the path in [setting] in full.
+	DoWriteFullPath
+	// DoInspectItem: [command] shows the keychain item and [command] deletes it.
+	DoInspectItem
+	// DoUseAnotherStore: use another store than the keychain.
+	DoUseAnotherStore
+	// DoUnlockKeychain: unlock the keychain, or use another store.
+	DoUnlockKeychain
+	// DoEndHolder: try again, or end the process that holds the lock.
+	DoEndHolder
+	// DoGiveRedirectURI: give a complete redirect URI, exactly as it is registered [].
+	DoGiveRedirectURI
+	// DoFreePort: end the program that listens on the port, or choose another port [port, provider].
+	DoFreePort
+	// DoChoosePort: choose another port that is registered with the provider [provider].
+	DoChoosePort
+	// DoGiveCertificate: give a certificate and its key, or neither [].
+	DoGiveCertificate
+	// DoPaste: log in on a terminal, or write the code to standard input [account].
+	DoPaste
+	// DoLogInWithMoreTime: log in again, with more time if needed [account].
+	DoLogInWithMoreTime
+	// DoLogInLater: log in again after a while [account].
+	DoLogInLater
+	// DoAllowAccess: log in again and approve access [account].
+	DoAllowAccess
+	// DoNarrowScopes: request only scopes that the client may have [].
+	DoNarrowScopes
+	// DoCheckRegistration: check the client id and the registered redirect URI [redirect URI, provider].
+	DoCheckRegistration
+	// DoCheckIssuer: log in again, else check the issuer in the definition [account, issuer].
+	DoCheckIssuer
+	// DoFollowRedirect: allow redirects to be followed.
+	DoFollowRedirect
+	// DoPageByVariable: choose the page by a variable of the GraphQL query.
+	DoPageByVariable
+	// DoRequestPages: request the pages one by one.
+	DoRequestPages
+	// DoRequestPath: request a path of the API of [provider].
+	DoRequestPath
+	// DoRequestSmallerPages: request smaller pages.
+	DoRequestSmallerPages
+	// DoRefreshOrLogIn: refresh, or log in to, the account [account].
+	DoRefreshOrLogIn
+	// DoReplaceToken: create a new static token at the provider and store it for the account [account].
+	DoReplaceToken
+	// DoShowRecipient: age-keygen -y prints the recipient of a key.
+	DoShowRecipient
+	// DoAddLines: add to [setting] the lines [text], then rewrap.
+	DoAddLines
 
 	// Actions counts the actions and is none itself.
 	Actions

@@ -111,7 +111,7 @@ func definition(t testing.TB, name, base string) *provider.Definition {
 
 func (p *peer) client(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "github.com/tokencli/tokencli/test", Timeout: 20 * time.Second}
+	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
 }
 
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.
@@ -244,4 +244,18 @@ func TestReadingsFindASecretInEveryEncoding(t *testing.T) {
 			t.Errorf("not found as %s: %q", name, text)
 		}
 	}
+}
+
+// whoami sends a request to an address of the API, without retries.
+func whoami(ctx context.Context, c *Client, address string) (*http.Response, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		u = &url.URL{Opaque: address}
+	}
+	transport := &Transport{Client: c, Tokens: OneToken(newAccess), Wait: c.timeout()}
+	resp, err := transport.RoundTrip((&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}}).WithContext(ctx))
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
-	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -30,9 +29,6 @@ type Reached struct {
 func (c *Client) Reach(ctx context.Context) (*Reached, error) {
 	origin := c.Definition.Origin()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, origin+"/", nil)
-	if err == nil {
-		err = provider.CheckURL(req.URL.String())
-	}
 	if err != nil {
 		return nil, fail.New(fail.Usage, "%s: %w", c.Definition.Name, err)
 	}
@@ -40,7 +36,7 @@ func (c *Client) Reach(ctx context.Context) (*Reached, error) {
 	// A copy that a cache kept has the date on which it was made.
 	req.Header.Set("Cache-Control", "no-cache")
 	asked := c.now()
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.do(req, nil)
 	if err != nil {
 		return nil, c.unreachable(req, err, nil)
 	}

@@ -1,7 +1,10 @@
 package oauth
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,9 +55,11 @@ const (
 	isDead                   // what was sent will not work again
 	isBusy                   // try again later; nothing was spent
 	isUnknown                // try again later; whether something was spent is unknown
+	isLacking                // the token is valid, and a permission is missing
+	isGood                   // no refusal
 )
 
-// judge is the one table of refusals, for token endpoints and APIs alike. A token endpoint ends a login with
+// judge is the table of refusals by a token endpoint; judgeAPI is that by an API. A login ends with
 // invalid_grant, with what the definition lists, or, if its codes are undocumented, with a 400 or 401 whose JSON
 // error is not about the client. Never with a 404, 407, 408, 429, 5xx or anything but JSON.
 func (c *Client) judge(a *answer, object map[string]any) outcome {
@@ -80,6 +85,86 @@ func (c *Client) judge(a *answer, object map[string]any) outcome {
 		return isDead
 	}
 	return isDenied
+}
+
+// judgeAPI says what an API's answer means. A token is dead with a 401, with a 403 that says invalid_token (RFC
+// 6750 3.1) or with what the definition lists, but never if a permission is missing. The body stays unread.
+func (c *Client) judgeAPI(resp *http.Response) outcome {
+	switch status := resp.StatusCode; {
+	case status < 400:
+		return isGood
+	case status == http.StatusTooManyRequests || status >= 500:
+		return isBusy
+	}
+	a := &answer{status: resp.StatusCode, header: resp.Header, body: peek(resp)}
+	object, _ := c.object(a)
+	code, _ := textAt(object, c.Definition.Errors.Code)
+	says := func(word string) bool {
+		return code == word || strings.Contains(strings.Join(resp.Header.Values("WWW-Authenticate"), ","), word)
+	}
+	missing := c.Definition.API.MissingScope
+	switch {
+	case says("insufficient_scope"), a.status == http.StatusUnauthorized && missing != "" && bytes.Contains(a.body, []byte(missing)):
+		return isLacking
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden && says("invalid_token"), c.matches(c.Definition.API.Expired, a, object):
+		return isDead
+	}
+	return isDenied
+}
+
+// APIFailure returns what an answer means for the caller, nil for a success or a 304. Words are what the answer
+// says, "" for nothing. The answer came from the API itself or, with own false, from another host.
+func (c *Client) APIFailure(resp *http.Response, own bool, words string) *Error {
+	status := strings.TrimSpace(fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
+	title := c.Definition.Title
+	if !own {
+		title = resp.Request.URL.Host
+	}
+	says := " (" + status + ")"
+	if words != "" {
+		says = ": " + words + says
+	}
+	e := &Error{Status: resp.StatusCode}
+	meaning := c.judgeAPI(resp)
+	switch {
+	case meaning == isGood && (resp.StatusCode < 300 || resp.StatusCode == http.StatusNotModified):
+		return nil
+	case meaning == isGood:
+		e.Fail = fail.New(fail.Unavailable, "%s answered with a redirect%s", title, says)
+	case meaning == isLacking && own:
+		e.Fail = fail.New(fail.Refused, "the token lacks a permission at %s%s", title, says)
+	case meaning == isDead && own:
+		e.Fail = fail.New(fail.LoginNeeded, "%s does not accept the token%s", title, says)
+	case meaning == isBusy:
+		e.Fail = fail.New(fail.Unavailable, "%s asks to retry later%s", title, says)
+		if wait, _ := c.retryAfter(&answer{header: resp.Header, asked: c.now()}); wait > 0 {
+			e.RetryAfter = wait
+			e.Fail.Advise(fail.DoWait, wait.Round(time.Second))
+		}
+	default:
+		e.Fail = fail.New(fail.Refused, "%s refused%s", title, says)
+	}
+	return e
+}
+
+// maxPeek is how much of a refusal is read to find out what it is about.
+const maxPeek = 64 << 10
+
+// peeked is a body whose beginning was read and is read again.
+type peeked struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// peek returns the beginning of a body and leaves it unread.
+func peek(resp *http.Response) []byte {
+	body, ok := resp.Body.(*peeked)
+	if !ok {
+		body = &peeked{bufio.NewReaderSize(resp.Body, maxPeek), resp.Body}
+		resp.Body = body
+	}
+	start, _ := body.Peek(maxPeek) // an error is reported again when the body is read
+	return start
 }
 
 // matches reports whether an answer is what one of the rules describes.

@@ -125,6 +125,7 @@ func (c *Client) roundTrip(req *http.Request, secrets []string) (*answer, error)
 		a.status, a.header = resp.StatusCode, resp.Header
 		a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 		a.cut = err != nil
+		traceOf(ctx, secrets).body(unpack(a.body))
 	}
 	a.raw = recording.body()
 	switch {
@@ -149,5 +150,9 @@ func (c *Client) do(req *http.Request, secrets []string) (*http.Response, error)
 	if err := provider.CheckURL(req.URL.String()); err != nil {
 		return nil, fail.New(fail.Usage, "%s: %w", c.Definition.Name, err)
 	}
-	return c.HTTP.Transport.RoundTrip(req)
+	trace := traceOf(req.Context(), secrets)
+	trace.request(req)
+	resp, err := c.HTTP.Transport.RoundTrip(req)
+	trace.response(resp, err)
+	return resp, err
 }

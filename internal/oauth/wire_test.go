@@ -131,7 +131,7 @@ func TestTheWireForm(t *testing.T) {
 			}
 			agent := "tokencli"
 			if tt.provider != "acme" {
-				agent = "github.com/tokencli/tokencli/test"
+				agent = "tokencli/test"
 			}
 			if got := r.header.Get("User-Agent"); got != agent {
 				t.Errorf("User-Agent %q", got)
@@ -239,10 +239,6 @@ func TestWhatADefinitionDoesNotDescribeIsNotAsked(t *testing.T) {
 	if gone, err := c.Revoke(ctx, registration, oldRefresh, "refresh_token"); err != nil || !gone {
 		t.Errorf("%t, %v", gone, err)
 	}
-	c.Definition.WhoAmI = nil
-	if _, err := c.WhoAmI(ctx, newAccess); !fail.Is(err, fail.Usage) {
-		t.Errorf("%v", err)
-	}
 	if n := len(p.requests()); n != 0 {
 		t.Errorf("%d requests", n)
 	}
@@ -262,8 +258,7 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 			continue
 		}
 		noSecrets(t, err)
-		c.Definition.WhoAmI = []provider.Probe{{Method: "GET", URL: address}}
-		if _, err := c.WhoAmI(context.Background(), newAccess); !fail.Is(err, fail.Usage) {
+		if _, err := whoami(t.Context(), c, address); !fail.Is(err, fail.Usage) {
 			t.Errorf("whoami %s: %v", address, err)
 		}
 		c.Definition.Authorize = &provider.Authorize{URL: "://"}

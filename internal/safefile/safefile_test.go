@@ -58,8 +58,8 @@ func refused(t *testing.T, err error, path, words string) {
 		t.Errorf("%v, want a failure of the store with %q and the path", err, words)
 		return
 	}
-	if fail.HintOf(err) == "" || strings.ContainsAny(err.Error(), "\n") {
-		t.Errorf("%v: hint %q", err, fail.HintOf(err))
+	if fail.Advice(err) == nil || strings.ContainsAny(err.Error(), "\n") {
+		t.Errorf("%v gives no advice or spans lines", err)
 	}
 }
 
@@ -139,8 +139,8 @@ func TestEnsureDirRefuses(t *testing.T) {
 	})
 	t.Run("no home", func(t *testing.T) {
 		for _, err := range []error{EnsureDir(""), CheckDir("")} {
-			if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
-				t.Errorf("%v (hint %q)", err, fail.HintOf(err))
+			if advice := fail.Advice(err); !fail.Is(err, fail.Store) || advice == nil || advice.Do != fail.DoSetHome {
+				t.Errorf("%v (%+v)", err, advice)
 			}
 		}
 	})
@@ -322,7 +322,11 @@ func TestWriteAtomicFails(t *testing.T) {
 		t.Errorf("left in the folder: %v", got)
 	}
 	none := filepath.Join(dir, "none", "file")
-	refused(t, WriteAtomic(none, []byte("x")), none, "cannot be written")
+	err := WriteAtomic(none, []byte("x"))
+	refused(t, err, none, "cannot be written")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Error("a folder that is gone looks like a file that does not exist")
+	}
 }
 
 func TestWriteAtomicReadersSeeItWhole(t *testing.T) {

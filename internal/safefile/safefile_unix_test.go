@@ -185,3 +185,62 @@ func TestWriteAtomicFullDisk(t *testing.T) {
 		t.Errorf("left in the folder: %s", got)
 	}
 }
+
+// A folder above one's own that others can write lets them put another in its place.
+func TestCheckParents(t *testing.T) {
+	dir := t.TempDir()
+	open := folder(t, filepath.Join(dir, "open"), 0o777)
+	group := folder(t, filepath.Join(dir, "group"), 0o770)
+	sticky := folder(t, filepath.Join(dir, "sticky"), 0o777|os.ModeSticky)
+	home := folder(t, filepath.Join(dir, "home"), 0o755)
+	for _, parent := range []string{open, group, sticky, home} {
+		put(t, filepath.Join(folder(t, filepath.Join(parent, "inner"), 0o700), "config.yaml"), "text", 0o600)
+	}
+	link(t, filepath.Join(open, "inner"), filepath.Join(home, "to-open"))
+	link(t, filepath.Join("..", "home", "inner"), filepath.Join(open, "to-home"))
+	link(t, filepath.Join("..", "home", "inner"), filepath.Join(sticky, "to-home"))
+	link(t, "loop", filepath.Join(home, "loop"))
+	for _, test := range []struct{ path, culprit string }{
+		{filepath.Join(home, "inner"), ""},
+		{filepath.Join(sticky, "inner"), ""},
+		{filepath.Join(sticky, "to-home"), ""},
+		{filepath.Join(home, "none", "none"), ""},
+		{filepath.Join(open, "inner"), open},
+		{filepath.Join(group, "inner"), group},
+		{filepath.Join(home, "to-open"), open},
+		{filepath.Join(open, "to-home"), open},
+		{filepath.Join(home, "loop"), "loop"},
+	} {
+		_, errRead := Read(filepath.Join(test.path, "config.yaml"), 10, Config)
+		for call, err := range map[string]error{"CheckParents": CheckParents(test.path), "Read": errRead, "CheckTrusted": CheckTrusted(test.path)} {
+			switch {
+			case test.culprit != "":
+				refused(t, err, test.culprit, "")
+			case err != nil && filepath.Base(test.path) != "none":
+				t.Errorf("%s(%s): %v", call, test.path, err)
+			}
+		}
+	}
+	const words = "can be written by other users, who could replace what is in it"
+	refused(t, EnsureDir(filepath.Join(open, "inner")), open, words)
+	refused(t, EnsureDir(filepath.Join(open, "new")), open, words)
+	refused(t, CheckDir(filepath.Join(open, "inner")), open, words)
+	if _, err := os.Lstat(filepath.Join(open, "new")); err == nil {
+		t.Error("a folder was created where others can replace it")
+	}
+}
+
+// Root creates nothing in the home folder of another user, as with sudo -E.
+func TestCheckParentsOfAnotherUsersHome(t *testing.T) {
+	home := chown(t, folder(t, filepath.Join(openTemp(t), "home"), 0o755), nobody)
+	for _, path := range []string{filepath.Join(home, "state"), filepath.Join(home, ".local", "state", "tokencli")} {
+		refused(t, EnsureDir(path), home, "belongs to another user")
+	}
+	if got := names(t, home); len(got) > 0 {
+		t.Errorf("created: %v", got)
+	}
+	become(t, nobody)
+	if err := EnsureDir(filepath.Join(home, "state")); err != nil {
+		t.Errorf("the owner of the home folder: %v", err)
+	}
+}

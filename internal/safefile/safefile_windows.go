@@ -14,9 +14,12 @@ const (
 	nonBlock = 0
 )
 
-// inspect says nothing against any file: the permission bits that Go shows on Windows are made up, and
-// access lists are not read.
+// inspect accepts every file: the permission bits that Go shows on Windows are made up, and access lists
+// are not read.
 func inspect(fs.FileInfo) (owner, fs.FileMode) { return mine, 0 }
+
+// CheckParents accepts every path: who may replace folders follows from access lists, too.
+func CheckParents(string) error { return nil }
 
 func closeToOthers(string) error { return nil }
 
@@ -25,8 +28,8 @@ func wasLink(error) bool { return false }
 // syncDir does nothing: Windows cannot flush a folder, and NTFS keeps its entries in a journal.
 func syncDir(string) error { return nil }
 
-// patiently calls do until it is no longer refused because another process has the file open, which on
-// Windows is in the way of replacing and deleting it. It gives up after two seconds.
+// patiently calls do until no other process has the file open, which on Windows prevents replacing and
+// deleting it. It gives up after two seconds.
 func patiently(do func() error) error {
 	wait := time.Millisecond
 	for start := time.Now(); ; wait = min(2*wait, 50*time.Millisecond) {

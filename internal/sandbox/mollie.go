@@ -24,6 +24,7 @@ const (
 func mollie() dialect {
 	return dialect{
 		name:         "mollie",
+		title:        "Mollie",
 		clientID:     "app_SandboxSandboxSandboxSa",
 		clientSecret: "sandboxMollieSecretSandboxMollieSecret00",
 		documented:   lives{code: 30 * time.Second, access: time.Hour}, // code: docs/providers.md

@@ -15,6 +15,7 @@ func moloni() dialect {
 	hex40 := func() string { return random(40, hexDigits) } // the sample of "3º Passo"
 	return dialect{
 		name:           "moloni",
+		title:          "Moloni",
 		clientID:       "sandbox-developer", // the Developer ID is a name that the developer chooses
 		clientSecret:   "sandbox-moloni-secret",
 		documented:     lives{code: 10 * time.Minute, access: time.Hour, refresh: 14 * day}, // code: not found

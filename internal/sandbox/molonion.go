@@ -12,7 +12,8 @@ const day = 24 * time.Hour
 
 func moloniOn() dialect {
 	return dialect{
-		name: "moloni-on",
+		name:  "moloni-on",
+		title: "Moloni ON",
 		// Client ids look like "api:" and hex ("Authorize a User", example).
 		clientID:     "api:5a4db0c0ffee5a4db0c0ffee5a4db0c0",
 		clientSecret: "sandbox-moloni-on-secret",

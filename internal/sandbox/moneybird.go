@@ -21,6 +21,7 @@ func moneybird() dialect {
 	hex64 := func() string { return random(64, hexDigits) } // docs/providers.md; of the code it is unknown
 	return dialect{
 		name:         "moneybird",
+		title:        "Moneybird",
 		clientID:     "5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4d",
 		clientSecret: "sandbox-moneybird-secret",
 		// "As of now, this token does not expire". The code's life is not found; 10 minutes is the default

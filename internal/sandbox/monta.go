@@ -14,6 +14,7 @@ const montaChargePointCount = 35
 func monta() dialect {
 	return dialect{
 		name:         "monta",
+		title:        "Monta",
 		clientID:     "5a4db0c0-5a4d-4b0c-8ffe-5a4db0c0ffee",
 		clientSecret: "sandbox-monta-secret",
 		documented:   lives{access: time.Hour, refresh: 30 * day}, // the dates of the samples

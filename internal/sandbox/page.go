@@ -19,7 +19,8 @@ var pageHTML string
 //go:embed page.css
 var pageCSS string
 
-// pages writes what a person sees in the browser.
+// pages writes what the user sees in the browser. The style is that of the callback's page; a test keeps
+// the two the same.
 type pages struct {
 	css    string
 	policy string // the Content-Security-Policy
@@ -38,15 +39,15 @@ func newPages() *pages {
 	}
 }
 
-// escape makes a text fit for the content of an element and for a quoted attribute. (html/template would
-// bring 2.4 MiB: what it calls by name keeps the linker from leaving anything out.)
+// escape makes a text safe in the content of an element and in a quoted attribute. (html/template would add
+// 2.4 MiB: what it calls by name keeps the linker from leaving anything out.)
 func escape(text string) string { return html.EscapeString(text) }
 
-// page writes a page around a body, whose texts are escaped already.
+// page writes a page around a body whose texts are already escaped.
 func (p *pages) page(c *call, status int, title, body string) *reply {
 	text := strings.NewReplacer(
 		"{{title}}", escape(title),
-		"{{provider}}", escape(c.st.name),
+		"{{provider}}", escape(c.st.title),
 		"{{css}}", p.css,
 		"{{body}}", body,
 	).Replace(pageHTML)
@@ -60,36 +61,37 @@ func (p *pages) page(c *call, status int, title, body string) *reply {
 }
 
 func (p *pages) ask(c *call, a *ask, id string) *reply {
-	scopes := "<dd>do everything that you may do (this provider has no scopes)</dd>\n"
+	scopes := "<dd>everything you can do (this provider has no scopes)</dd>\n"
 	if len(a.scopes) > 0 {
 		scopes = ""
 		for _, scope := range a.scopes {
 			scopes += "<dd><code>" + escape(scope) + "</code></dd>\n"
 		}
 	}
-	return p.page(c, http.StatusOK, "Allow access?", fmt.Sprintf(`<p>An application asks to act for you at <strong>%s</strong>.</p>
+	return p.page(c, http.StatusOK, "Allow access?", fmt.Sprintf(`<p>An application asks for access to your <strong>%s</strong> account.</p>
 <dl>
-<dt>Client</dt><dd><code>%s</code></dd>
-<dt>May</dt>
-%s<dt>Answer goes to</dt><dd><code>%s</code></dd>
+<dt>Logged in as</dt><dd>Sandbox User</dd>
+<dt>Application</dt><dd><code>%s</code></dd>
+<dt>Access to</dt>
+%s<dt>Returns to</dt><dd><code>%s</code></dd>
 </dl>
 <form method="post" action="%s">
 <input type="hidden" name="request" value="%s">
 <button name="decision" value="allow">Allow</button>
 <button name="decision" value="deny" class="quiet">Deny</button>
 </form>
-`, escape(c.st.name), escape(c.st.clientID), scopes, escape(a.redirect), escape("/"+c.st.name+consentPath), escape(id)))
+`, escape(c.st.title), escape(c.st.clientID), scopes, escape(a.redirect), escape("/"+c.st.name+consentPath), escape(id)))
 }
 
 func (p *pages) code(c *call, code string) *reply {
-	return p.page(c, http.StatusOK, "Your code", fmt.Sprintf(`<p>Copy this code into the application that asked for it.</p>
-<p class="code"><code id="code">%s</code></p>
+	return p.page(c, http.StatusOK, "Your code", fmt.Sprintf(`<p>Copy this code and paste it into the application that asked for it.</p>
+<pre><code id="code">%s</code></pre>
 <p>Then you can close this page.</p>
 `, escape(code)))
 }
 
 func (p *pages) refused(c *call, pr problem) *reply {
-	return p.page(c, pr.statusOr(), "Not possible", fmt.Sprintf(`<p role="alert">The request was refused: %s.</p>
-<p>Nothing was given to anyone. You can close this page.</p>
+	return p.page(c, pr.statusOr(), "Access was not given", fmt.Sprintf(`<p role="alert">The request was refused: %s.</p>
+<p>You can close this page.</p>
 `, escape(pr.text)))
 }

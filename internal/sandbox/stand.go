@@ -9,7 +9,7 @@ import (
 
 // dialect is what sets one provider apart: its names, rules, lives, endpoints and words.
 type dialect struct {
-	name                   string
+	name, title            string
 	clientID, clientSecret string        // of the client that exists without registration
 	documented             lives         // what the provider's pages say
 	endless                []string      // the lives that the pages leave without an end: "access", "refresh"

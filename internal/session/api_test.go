@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
@@ -16,7 +18,7 @@ func TestAPIRenewsATokenThatIsNotAccepted(t *testing.T) {
 	get := func(path string) (string, int, error) {
 		var body string
 		var status int
-		err := w.session().API(t.Context(), moneybird, Request{Path: path, Method: http.MethodGet}, func(a *Answer) error {
+		err := call(t, w, moneybird, apiclient.Request{Path: path, Method: http.MethodGet}, func(a *apiclient.Answer) error {
 			text, err := io.ReadAll(a.Body)
 			body, status = string(text), a.Status
 			return err
@@ -48,29 +50,38 @@ func TestAPIRenewsATokenThatIsNotAccepted(t *testing.T) {
 	// One that is ended says how to go on.
 	_, _, err = get("administrations.json")
 	mustFail(t, err, fail.LoginNeeded, "")
-	if !strings.Contains(fail.HintOf(err), "tokencli login moneybird") {
-		t.Errorf("hint: %s", fail.HintOf(err))
+	if advice := fail.Advice(err); advice == nil || advice.Do != fail.DoLogIn && advice.Hint != "tokencli login moneybird" {
+		t.Errorf("advice: %+v", advice)
 	}
-	err = w.session().API(t.Context(), monta, Request{Path: "auth/me", Method: http.MethodGet}, func(*Answer) error { return nil })
+	err = call(t, w, monta, apiclient.Request{Path: "auth/me", Method: http.MethodGet}, func(*apiclient.Answer) error { return nil })
 	mustFail(t, err, fail.NotLoggedIn, "")
 }
 
 func TestAPIAsksInGraphQL(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
-	ask := func(r Request) error {
-		return w.session().API(t.Context(), moloniOn, r, func(a *Answer) error {
+	ask := func(r apiclient.Request) error {
+		return call(t, w, moloniOn, r, func(a *apiclient.Answer) error {
 			_, err := io.Copy(io.Discard, a.Body)
 			return err
 		})
 	}
-	if err := ask(Request{Query: "query { me { data { userId } } }", Method: http.MethodPost}); err != nil && !fail.Is(err, fail.Refused) {
+	if err := ask(apiclient.Request{Query: "query { me { data { userId } } }", Method: http.MethodPost}); err != nil && !fail.Is(err, fail.Refused) {
 		t.Error(err)
 	}
-	mustFail(t, ask(Request{Query: "query { me }", Paginate: true}), fail.Usage, "which page")
-	err := w.session().API(t.Context(), monta, Request{Query: "query { me }"}, func(*Answer) error { return nil })
+	mustFail(t, ask(apiclient.Request{Query: "query { me }", Paginate: true}), fail.Usage, "chooses its page")
+	err := call(t, w, monta, apiclient.Request{Query: "query { me }"}, func(*apiclient.Answer) error { return nil })
 	mustFail(t, err, fail.Usage, "takes no GraphQL")
 	if n := w.server.Stats()["moloni-on"].Requests["api"]; n != 1 {
 		t.Errorf("%d requests", n)
 	}
+}
+
+func call(t *testing.T, w *world, name account.Name, r apiclient.Request, take func(*apiclient.Answer) error) error {
+	t.Helper()
+	c, err := w.session().API(name, 0)
+	if err != nil {
+		return err
+	}
+	return c.Do(t.Context(), r, take)
 }

@@ -317,7 +317,7 @@ func TestOnRotateProvesFirst(t *testing.T) {
 			}
 			w.t.Cleanup(release)
 			s.bounds.lock = 50 * time.Millisecond
-		}, fail.Store, "lock of moloni-on not had"},
+		}, fail.Store, "could not acquire the lock for moloni-on"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			w := newCI(t, moloniOn)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/callback"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
@@ -207,7 +208,9 @@ func (s *Session) register(p *plan) error {
 		if err != nil {
 			return err
 		}
-		r.Secret = secret
+		if r.Secret, err = account.Clean("what was entered for Client secret", secret); err != nil {
+			return err
+		}
 	}
 	if r.Secret == "" && d.SecretRequired() {
 		return missing(d, p.name, account.ClientSecret)
@@ -380,6 +383,7 @@ func (s *Session) authorize(ctx context.Context, p *plan) (c *credential.Credent
 	options.Account = p.name.String()
 	options.CodeLife = p.definition.Authorize.CodeLife
 	options.ExactPort = p.definition.Redirect.ExactPort
+	options.StateDir = s.StateDir
 	receiver, err := callback.Listen(options)
 	if err != nil {
 		return nil, finish, err
@@ -425,17 +429,18 @@ func (s *Session) exchange(ctx context.Context, p *plan, a *oauth.Authorization,
 	kept := s.granted(p, c, reply, scopes)
 	if answer.StateMissing {
 		// Nothing ties this reply to this login but the user's own eyes: say whose it is.
-		owner, err := p.client.WhoAmI(ctx, kept.AccessToken.Reveal())
+		owner, err := apiclient.New(p.client, oauth.OneToken(kept.AccessToken.Reveal())).WhoAmI(ctx)
 		if err != nil {
 			return nil, fail.New(fail.KindOf(err), "%s sent no state and its owner could not be asked for: %w", p.definition.Title, err).
 				WithHint("nothing was kept; try again")
 		}
+		answer.SetOwner(describe(owner))
 		s.tell("warning: %s sent no state, so the login cannot be tied to this one by itself; it belongs to %s", p.definition.Title, describe(owner))
 	}
 	return kept, nil
 }
 
-func describe(details []oauth.Detail) string {
+func describe(details []apiclient.Detail) string {
 	var parts []string
 	for _, d := range details {
 		if len(d.Values) > 0 {

@@ -324,7 +324,7 @@ func TestRescueFileWhileTheLockIsTaken(t *testing.T) {
 	if c == nil {
 		t.Error("the fresh token in the store is not handed out")
 	}
-	mustFail(t, err, fail.Store, "lock of moloni-on not had")
+	mustFail(t, err, fail.Store, "could not acquire the lock for moloni-on")
 	w.asked(moloniOn, 1)
 }
 

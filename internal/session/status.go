@@ -7,8 +7,6 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
-	"github.com/tokencli/tokencli/internal/fail"
-	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/store"
 )
 
@@ -93,35 +91,4 @@ func (st *Status) NeedsLogin(d time.Duration, now time.Time) bool {
 		return !st.RefreshExpiresAt.IsZero() && !st.RefreshExpiresAt.After(limit)
 	}
 	return !st.AccessExpiresAt.IsZero() && !st.AccessExpiresAt.After(limit)
-}
-
-// WhoAmI asks the provider whose token it is.
-func (s *Session) WhoAmI(ctx context.Context, name account.Name, minTTL time.Duration) ([]oauth.Detail, error) {
-	client, err := s.client(name)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.Token(ctx, name, minTTL)
-	if c == nil {
-		return nil, err
-	}
-	if err != nil {
-		s.tell("warning: %v", err)
-	}
-	if err := s.mayUse(c, client.Definition); err != nil {
-		return nil, err
-	}
-	details, err := client.WhoAmI(ctx, c.AccessToken.Reveal())
-	var e *oauth.Error
-	if errors.As(err, &e) && e.Fail.Kind == fail.LoginNeeded && e.Fail.Hint == "" {
-		switch {
-		case c.Grant != credential.Static:
-			e.Fail.Hint = "tokencli refresh " + name.String() + ", or tokencli login " + name.String()
-		case s.keeps():
-			e.Fail.Hint = "make a new one at the provider and `tokencli login " + name.String() + " --with-token`"
-		default:
-			e.Fail.Hint = "set " + name.Var(account.AccessToken) + " to one that is valid"
-		}
-	}
-	return details, err
 }

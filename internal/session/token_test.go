@@ -361,7 +361,7 @@ func TestLockThatIsNotHad(t *testing.T) {
 	s := w.session()
 	s.bounds.lock = 50 * time.Millisecond
 	_, err = s.Refresh(t.Context(), moloniOn)
-	mustFail(t, err, fail.Store, "lock of moloni-on not had")
+	mustFail(t, err, fail.Store, "could not acquire the lock for moloni-on")
 	// Half a minute is left: it is handed out with a warning.
 	w.pass(59*time.Minute + 30*time.Second)
 	mustToken(t, s, moloniOn, time.Minute)

@@ -128,13 +128,19 @@ func mustList(t *testing.T, s Store, want ...account.Name) {
 	}
 }
 
+// advises reports whether a failure advises this.
+func advises(err error, do fail.Action) bool {
+	advice := fail.Advice(err)
+	return advice != nil && advice.Do == do
+}
+
 // checkError fails for an error that shows one of the planted secrets, spans lines, or carries such a
 // hint.
 func checkError(t *testing.T, err error, secrets ...string) {
 	t.Helper()
 	secrets = append(secrets, "planted")
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		for _, text := range []string{e.Error(), fmt.Sprintf("%+v", e), fail.HintOf(e)} {
+		for _, text := range []string{e.Error(), fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", fail.Advice(e))} {
 			for _, secret := range secrets {
 				if strings.Contains(text, secret) {
 					t.Errorf("a secret is in the error %q", text)
@@ -379,8 +385,8 @@ func contractAlien(t *testing.T, s Store) {
 			if err == nil || c != nil || errors.Is(err, ErrNotFound) {
 				t.Fatalf("Get of an alien record = %v, %v; want a failure", c, err)
 			}
-			if fail.KindOf(err) != fail.Store || fail.HintOf(err) == "" {
-				t.Errorf("Get: kind %d, hint %q; want kind %d and a hint", fail.KindOf(err), fail.HintOf(err), fail.Store)
+			if fail.KindOf(err) != fail.Store || fail.Advice(err) == nil {
+				t.Errorf("Get: kind %d, advice %+v; want kind %d and advice", fail.KindOf(err), fail.Advice(err), fail.Store)
 			}
 			checkError(t, err)
 

@@ -19,23 +19,23 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// maxFile bounds an encrypted file, and with it a credential.
+// maxFile bounds an encrypted file, and so a credential.
 const maxFile = 1 << 20
 
 // File keeps each account in a file of its own, encrypted in the age format (age-encryption.org/v1), in the
-// folder "credentials" of the state folder. `age -d -i KEYFILE FILE` opens it without tokencli. Reading
-// works with every identity of the key, writing takes the first, so that a key is changed by putting the
-// new one before the old.
+// folder "credentials" of the state folder. `age -d -i KEYFILE FILE` decrypts it without tokencli. Reading
+// tries every identity of the key; writing encrypts to the recipients of the key file, or to the first
+// identity if it names none (see fileKeys).
 //
-// Nothing is read or made before the first call. A missing or malformed key is a failure of kind
-// fail.Usage, everything else of kind fail.Store. What the key does not open is neither overwritten nor
-// deleted.
+// Nothing is read or created before the first call. A missing or malformed key is a failure of kind
+// fail.Usage, everything else of kind fail.Store. A file that the key cannot decrypt is neither overwritten
+// nor deleted.
 type File struct {
-	Dir string // the state folder; it is made by Put
-	// Key is an age identity, several of them one a line, or the path of a file that holds such. It
-	// wins over Passphrase.
+	Dir string // the state folder; writing creates it
+	// Key is an age identity, several of them, one per line, or the path of an identity file. It takes
+	// precedence over Passphrase.
 	Key credential.Secret
-	// Passphrase costs over a second and 256 MiB for every file that is read or written.
+	// Passphrase costs over a second and 256 MiB for each file that is read or written.
 	Passphrase credential.Secret
 
 	once   sync.Once
@@ -109,10 +109,9 @@ func (f *File) save(ctx context.Context, c *credential.Credential, check func(he
 	if err := write(path, record); err != nil {
 		return err
 	}
-	// Why it cannot be read is left out: a file that is gone would pass for an account that never was.
+	// The cause is left out: a file that is gone must not look like an account that was never stored.
 	if kept, err := f.get(c.Account, path); err != nil || !kept.Equal(c) {
-		return fail.New(fail.Store, "%s does not hold what was written to it", redact.Printable(path)).
-			WithHint("make sure that nothing else writes there, or set TOKENCLI_STATE_DIR to a folder on another disk")
+		return fail.New(fail.Store, "%s does not hold what was written to it", redact.Printable(path)).Advise(fail.DoSetStateDir)
 	}
 	return nil
 }
@@ -150,7 +149,7 @@ const (
 	ageSuffix         = ".age"
 )
 
-// path returns where the account's file lies, after check found nothing against its folders.
+// path returns the account's file, after check accepted its folders.
 func (f *File) path(name account.Name, check func(string) error) (string, error) {
 	folder, err := subfolder(f.Dir, credentialsFolder, check)
 	return filepath.Join(folder, name.File()+ageSuffix), err
@@ -201,7 +200,7 @@ func (f *File) Unseal(sealed []byte) ([]byte, error) {
 
 func seal(text []byte, keys *fileKeys) ([]byte, error) {
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, keys.recipient)
+	w, err := age.Encrypt(&sealed, keys.recipients...)
 	if err == nil {
 		_, err = w.Write(text)
 		err = errors.Join(err, w.Close())
@@ -235,33 +234,33 @@ func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
 	return record, nil
 }
 
-// decrypt reads a record. Nothing of what it reads gets into an error.
+// decrypt reads a record. Its errors quote nothing of it.
 func decrypt(name account.Name, path string, record []byte, keys *fileKeys) (*credential.Credential, error) {
 	path = redact.Printable(path)
 	text, err := unseal(record, keys)
 	var noMatch *age.NoIdentityMatchError
 	switch {
 	case errors.Is(err, errTooMuchWork):
-		return nil, fail.New(fail.Store, "%s is closed with a passphrase that costs more than 2^%d to check", path, maxWorkFactor).
-			WithHint("it was not written by tokencli: encrypt it again with `age -p`, or delete it by hand")
+		return nil, fail.New(fail.Store, "%s is encrypted with a passphrase that costs more than 2^%d to check, so tokencli did not write it", path, maxWorkFactor).
+			Advise(fail.DoRestoreFile, path)
 	case errors.As(err, &noMatch):
 		byPassphrase := slices.Contains(noMatch.StanzaTypes, "scrypt")
 		failure := fail.New(fail.Store, "%s cannot be decrypted with %s", path, keys.setting)
 		switch {
 		case byPassphrase && keys.setting == account.FileKey:
-			return nil, failure.WithHint("it was written with a passphrase: set %s and unset %s", account.FilePassphrase, account.FileKey)
+			return nil, failure.Advise(fail.DoSetInstead, account.FilePassphrase, account.FileKey)
 		case !byPassphrase && keys.setting == account.FilePassphrase:
-			return nil, failure.WithHint("it was written with a key: set %s", account.FileKey)
+			return nil, failure.Advise(fail.DoSetInstead, account.FileKey, account.FilePassphrase)
 		}
-		return nil, failure.WithHint("set %s to what it was written with; when that is lost, delete the file by hand and log in again", keys.setting)
+		return nil, failure.Advise(fail.DoSetOldKey, keys.setting, path)
 	case err != nil:
 		return nil, fail.New(fail.Store, "%s is damaged, or tokencli did not write it", path).
-			WithHint("restore it, or delete it by hand and log in again")
+			Advise(fail.DoRestoreFile, path)
 	}
 	c, err := credential.Decode(name, text)
 	if err != nil {
 		return nil, fail.New(fail.Store, "%s: %w", path, err).
-			WithHint("use the tokencli that wrote it, or delete it by hand and log in again")
+			Advise(fail.DoRestoreFile, path)
 	}
 	return c, nil
 }

@@ -24,45 +24,48 @@ import (
 // maxKeyFile bounds an identity file; one identity takes about 200 bytes.
 const maxKeyFile = 64 << 10
 
-// fileKeys is what opens and closes the encrypted files.
+// fileKeys encrypt and decrypt the files.
 type fileKeys struct {
-	setting    string         // where it came from, for messages
-	recipient  age.Recipient  // for writing
-	identities []age.Identity // for reading
+	setting    string          // the variable, for messages
+	path       string          // of the key file; empty if the setting holds the key itself
+	recipients []age.Recipient // for writing: the store's own first
+	extra      []string        // the texts of the further recipients
+	identities []age.Identity  // for reading
 }
 
-// parseFileKeys makes keys of the two settings. The key wins where both are set.
+// parseFileKeys reads the two settings. If both are set, the key takes precedence.
 func parseFileKeys(key, phrase credential.Secret, workFactor int) (*fileKeys, error) {
 	if text := strings.TrimSpace(key.Reveal()); text != "" {
 		return parseFileKey(text)
 	}
 	if phrase == "" {
 		return nil, fail.New(fail.Usage, "the file store has no key: neither %s nor %s is set", account.FileKey, account.FilePassphrase).
-			WithHint("`tokencli store init file` makes a key and says what to set")
+			Advise(fail.DoInitFile)
 	}
 	p, err := newPassphrase(phrase.Reveal(), workFactor)
 	if err != nil {
 		return nil, err
 	}
-	return &fileKeys{setting: account.FilePassphrase, recipient: p, identities: []age.Identity{p}}, nil
+	return &fileKeys{setting: account.FilePassphrase, recipients: []age.Recipient{p}, identities: []age.Identity{p}}, nil
 }
 
-// parseFileKey reads an identity, the text of an identity file, or the file at a path. Nothing of the
-// setting is quoted unless it is known to be the path of a file: it may be a damaged key.
+// parseFileKey reads an identity, the text of an identity file, or the file at a path. The setting is
+// quoted only if it is known to be the path of a file: it may be a damaged key.
 func parseFileKey(setting string) (*fileKeys, error) {
-	source, text := account.FileKey, setting
+	source, text, path := account.FileKey, setting, ""
 	if !holdsIdentity(setting) {
 		content, err := readKeyFile(setting)
 		if err != nil {
 			return nil, err
 		}
 		source, text = fmt.Sprintf("the file %s of %s", redact.Printable(setting), account.FileKey), string(content)
+		path = setting
 	}
 	// The parser's errors are left out: they may quote what they could not read.
 	identities, err := age.ParseIdentities(strings.NewReader(text))
 	if err != nil {
-		return nil, fail.New(fail.Usage, "%s does not hold an age identity that can be read", source).
-			WithHint("an identity is one line, AGE-SECRET-KEY-1...; `tokencli store init file --key FILE` makes one")
+		return nil, fail.New(fail.Usage, "%s does not hold a valid age identity (a line AGE-SECRET-KEY-1...)", source).
+			Advise(fail.DoInitFile)
 	}
 	var recipient age.Recipient
 	switch first := identities[0].(type) {
@@ -72,9 +75,15 @@ func parseFileKey(setting string) (*fileKeys, error) {
 		recipient = first.Recipient()
 	default:
 		return nil, fail.New(fail.Usage, "%s holds an age identity of a kind that tokencli cannot write with", source).
-			WithHint("`tokencli store init file --key FILE` makes one that it can")
+			Advise(fail.DoInitFile)
 	}
-	return &fileKeys{setting: account.FileKey, recipient: recipient, identities: identities}, nil
+	further, extra, err := extraRecipients(source, text)
+	if err != nil {
+		return nil, err
+	}
+	return &fileKeys{
+		setting: account.FileKey, path: path, recipients: append([]age.Recipient{recipient}, further...), extra: extra, identities: identities,
+	}, nil
 }
 
 // holdsIdentity reports whether a line of the setting is meant to be an identity.
@@ -92,18 +101,18 @@ func readKeyFile(path string) ([]byte, error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fail.New(fail.Store, "the file that %s names cannot be read: permission denied", account.FileKey).
-			WithHint("run tokencli as the user who may read it, or name a key of your own")
+			Advise(fail.DoCheckReadable, redact.Printable(path))
 	case err != nil:
-		failure := fail.New(fail.Usage, "%s is neither an age identity nor the path of a file that is there", account.FileKey).
-			WithHint("set it to AGE-SECRET-KEY-1... or to a file that `tokencli store init file` or age-keygen wrote")
 		if strings.HasPrefix(path, "~") {
-			failure = failure.WithHint("write the path in full: a '~' is not expanded here")
+			return nil, fail.New(fail.Usage, "%s is neither an age identity nor the path of a file: '~' is not expanded here", account.FileKey).
+				Advise(fail.DoWriteFullPath, account.FileKey)
 		}
-		return nil, failure
+		return nil, fail.New(fail.Usage, "%s is neither an age identity nor the path of an existing file", account.FileKey).
+			Advise(fail.DoInitFile)
 	}
 	content, err := safefile.Read(path, maxKeyFile, safefile.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		// It went away this very moment. The cause is cut off: it would say that nobody is logged in.
+		// It was deleted just now. The cause is cut off: it would say that nobody is logged in.
 		return nil, fail.New(fail.Usage, "%v", err)
 	}
 	return content, err
@@ -113,10 +122,10 @@ func readKeyFile(path string) ([]byte, error) {
 // memory of what age writes (2^18: 256 MiB and about a second).
 const maxWorkFactor = 19
 
-var errTooMuchWork = errors.New("the passphrase of this file costs too much to check")
+var errTooMuchWork = errors.New("the passphrase of this file is too expensive to check")
 
-// passphrase is an age recipient and identity that remembers the file keys it has met. Deriving one costs
-// over a second, and a save meets the same headers several times. It is safe for use by several
+// passphrase is an age recipient and identity that remembers the file keys it has derived. Deriving one
+// costs over a second, and a save needs the same ones several times. It is safe for use by several
 // goroutines, which derive one at a time: each derivation takes 256 MiB.
 type passphrase struct {
 	mu        sync.Mutex
@@ -177,7 +186,7 @@ func (p *passphrase) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return fileKey, err
 }
 
-// costsTooMuch tells why a file was refused; age's own error says so in words only.
+// costsTooMuch reports whether that is why a file was refused; age's own error says so in words only.
 func costsTooMuch(stanzas []*age.Stanza) bool {
 	for _, s := range stanzas {
 		if s.Type == "scrypt" && len(s.Args) == 2 {
@@ -196,19 +205,21 @@ func fingerprint(stanzas []*age.Stanza) string {
 	return text.String()
 }
 
-// InitKeyFile makes a key for the file store and writes it to path, which must not be there yet, in the
-// form of age-keygen. Its folder is made when it is not there. It returns the absolute path, which is what
-// TOKENCLI_FILE_KEY is set to, and the public recipient. The error for a file that is there wraps
-// fs.ErrExist.
+// InitKeyFile generates a key for the file store and writes it to a new file at path, in the form of
+// age-keygen, creating its folder if needed. It returns the absolute path, which is the value for
+// TOKENCLI_FILE_KEY, and the public recipient. If the file exists, the error wraps fs.ErrExist.
 func InitKeyFile(path string) (absolute, recipient string, err error) {
 	if absolute, err = filepath.Abs(path); err != nil {
-		return "", "", fail.New(fail.Store, "the current folder cannot be told: %w", err).WithHint("give the path in full")
+		return "", "", fail.New(fail.Store, "the current folder is unknown: %w", err).Advise(fail.DoWriteFullPath, "the key")
 	}
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
-		return "", "", fail.New(fail.Internal, "no key can be made: %w", err)
+		return "", "", fail.New(fail.Internal, "cannot generate a key: %w", err)
 	}
-	// A folder that cannot be made shows in the error of Create, with its hint.
+	if err := safefile.CheckParents(absolute); err != nil {
+		return "", "", err
+	}
+	// A folder that cannot be created shows in the error of Create, with its advice.
 	_ = os.MkdirAll(filepath.Dir(absolute), 0o700)
 	recipient = identity.Recipient().String()
 	text := fmt.Sprintf("# created: %s\n# public key: %s\n%s\n", time.Now().UTC().Format(time.RFC3339), recipient, identity)

@@ -33,7 +33,7 @@ func (f fileUnderTest) plant(t *testing.T, name account.Name, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.plantRaw(t, name, encryptText(t, text, keys.recipient))
+	f.plantRaw(t, name, encryptText(t, text, keys.recipients[0]))
 }
 
 func (f fileUnderTest) plantRaw(t *testing.T, name account.Name, record []byte) {
@@ -234,8 +234,8 @@ func TestFileKeyRefused(t *testing.T) {
 			for call, err := range map[string]error{
 				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 1)), "Delete": f.Delete(t.Context(), mollie),
 			} {
-				if !fail.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) || fail.HintOf(err) == "" {
-					t.Errorf("%s = %v (hint %q); want kind %d, a hint and %q", call, err, fail.HintOf(err), test.kind, test.text)
+				if !fail.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) || fail.Advice(err) == nil {
+					t.Errorf("%s = %v (%+v); want kind %d, a hint and %q", call, err, fail.Advice(err), test.kind, test.text)
 				}
 				if errors.Is(err, ErrNotFound) {
 					t.Errorf("%s: a key that is missing reads as an account that is", call)
@@ -270,25 +270,26 @@ func TestFileForeignRecords(t *testing.T) {
 	byKey := &File{Key: credential.Secret(identity.String())}
 	byPhrase := &File{Passphrase: "correct horse", workFactor: testWorkFactor}
 	for _, test := range []struct {
-		name       string
-		store      *File
-		record     []byte
-		text, hint string
+		name   string
+		store  *File
+		record []byte
+		text   string
+		do     fail.Action
 	}{
-		{"another key", byKey, encryptText(t, string(text), other.Recipient()), "with TOKENCLI_FILE_KEY", "set TOKENCLI_FILE_KEY"},
-		{"a passphrase instead of a key", byKey, encryptText(t, string(text), phrase), "with TOKENCLI_FILE_KEY", "set TOKENCLI_FILE_PASSPHRASE and unset"},
-		{"another passphrase", byPhrase, encryptText(t, string(text), phrase), "with TOKENCLI_FILE_PASSPHRASE", "set TOKENCLI_FILE_PASSPHRASE"},
-		{"a key instead of a passphrase", byPhrase, whole, "with TOKENCLI_FILE_PASSPHRASE", "set TOKENCLI_FILE_KEY"},
-		{"hostile passphrase cost", byPhrase, hostileScrypt(30), "costs more", "age -p"},
-		{"hostile cost, just above", byPhrase, hostileScrypt(maxWorkFactor + 1), "costs more", "age -p"},
-		{"absurd passphrase cost", byPhrase, hostileScrypt(1 << 40), "costs more", "age -p"},
-		{"empty", byKey, nil, "damaged", "restore it"},
-		{"text", byKey, text, "damaged", "restore it"},
-		{"cut off in the header", byKey, whole[:60], "damaged", "restore it"},
-		{"cut off in the body", byKey, whole[:len(whole)-1], "damaged", "restore it"},
-		{"a byte changed", byKey, flipped, "damaged", "restore it"},
-		{"a byte too many", byKey, append(bytes.Clone(whole), 'x'), "damaged", "restore it"},
-		{"too large", byKey, make([]byte, maxFile+1), "larger than", "move it away"},
+		{"another key", byKey, encryptText(t, string(text), other.Recipient()), "with TOKENCLI_FILE_KEY", fail.DoSetOldKey},
+		{"a passphrase instead of a key", byKey, encryptText(t, string(text), phrase), "with TOKENCLI_FILE_KEY", fail.DoSetInstead},
+		{"another passphrase", byPhrase, encryptText(t, string(text), phrase), "with TOKENCLI_FILE_PASSPHRASE", fail.DoSetOldKey},
+		{"a key instead of a passphrase", byPhrase, whole, "with TOKENCLI_FILE_PASSPHRASE", fail.DoSetInstead},
+		{"hostile passphrase cost", byPhrase, hostileScrypt(30), "costs more", fail.DoRestoreFile},
+		{"hostile cost, just above", byPhrase, hostileScrypt(maxWorkFactor + 1), "costs more", fail.DoRestoreFile},
+		{"absurd passphrase cost", byPhrase, hostileScrypt(1 << 40), "costs more", fail.DoRestoreFile},
+		{"empty", byKey, nil, "damaged", fail.DoRestoreFile},
+		{"text", byKey, text, "damaged", fail.DoRestoreFile},
+		{"cut off in the header", byKey, whole[:60], "damaged", fail.DoRestoreFile},
+		{"cut off in the body", byKey, whole[:len(whole)-1], "damaged", fail.DoRestoreFile},
+		{"a byte changed", byKey, flipped, "damaged", fail.DoRestoreFile},
+		{"a byte too many", byKey, append(bytes.Clone(whole), 'x'), "damaged", fail.DoRestoreFile},
+		{"too large", byKey, make([]byte, maxFile+1), "larger than", fail.DoMoveAway},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := fileUnderTest{&File{Dir: stateDir(t), Key: test.store.Key, Passphrase: test.store.Passphrase, workFactor: test.store.workFactor}}
@@ -298,8 +299,8 @@ func TestFileForeignRecords(t *testing.T) {
 			for call, err := range map[string]error{
 				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
 			} {
-				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || !strings.Contains(fail.HintOf(err), test.hint) {
-					t.Errorf("%s = %v (hint %q); want %q and %q", call, err, fail.HintOf(err), test.text, test.hint)
+				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || !advises(err, test.do) {
+					t.Errorf("%s = %v (%+v); want %q and the advice %d", call, err, fail.Advice(err), test.text, test.do)
 				}
 				if err != nil && !strings.Contains(err.Error(), "acct-mollie.age") {
 					t.Errorf("%s: %v does not name the file", call, err)
@@ -382,8 +383,8 @@ func TestFileReadBack(t *testing.T) {
 				}
 				f.write = write(f)
 				err := f.Put(t.Context(), sample(mollie, 2))
-				if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" {
-					t.Fatalf("Put = %v (hint %q), want a failure of the store", err, fail.HintOf(err))
+				if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
+					t.Fatalf("Put = %v (%+v), want a failure of the store", err, fail.Advice(err))
 				}
 				if errors.Is(err, ErrNotFound) {
 					t.Error("a save that was lost reads as an account that is missing")
@@ -454,8 +455,8 @@ func TestFileUnsafeFolders(t *testing.T) {
 			for call, err := range map[string]error{
 				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
 			} {
-				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || fail.HintOf(err) == "" {
-					t.Errorf("%s = %v (hint %q), want %q and a hint", call, err, fail.HintOf(err), test.text)
+				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || fail.Advice(err) == nil {
+					t.Errorf("%s = %v (%+v), want %q and a hint", call, err, fail.Advice(err), test.text)
 				}
 			}
 		})
@@ -480,8 +481,8 @@ func TestFileNoStateFolder(t *testing.T) {
 	_, errGet := f.Get(t.Context(), mollie)
 	_, errList := f.List(t.Context())
 	for _, err := range []error{errGet, errList, f.Put(t.Context(), sample(mollie, 1)), f.Delete(t.Context(), mollie)} {
-		if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
-			t.Errorf("%v (hint %q), want a failure of the store that names the setting", err, fail.HintOf(err))
+		if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
+			t.Errorf("%v (%+v), want a failure of the store that names the setting", err, fail.Advice(err))
 		}
 	}
 }
@@ -571,7 +572,7 @@ func TestInitKeyFile(t *testing.T) {
 	}
 
 	_, _, err = InitKeyFile(path)
-	if !fail.Is(err, fail.Store) || !errors.Is(err, fs.ErrExist) || fail.HintOf(err) == "" {
+	if !fail.Is(err, fail.Store) || !errors.Is(err, fs.ErrExist) || fail.Advice(err) == nil {
 		t.Errorf("InitKeyFile over a file = %v", err)
 	}
 	if again, _ := os.ReadFile(path); string(again) != string(content) {
@@ -596,12 +597,12 @@ func FuzzFileDecrypt(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole := encryptText(f, string(text), byKey.recipient)
+	whole := encryptText(f, string(text), byKey.recipients[0])
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
-	f.Add(encryptText(f, string(text), byPhrase.recipient))
-	f.Add(encryptText(f, "hunter2-planted", byKey.recipient))
-	f.Add(encryptText(f, "", byKey.recipient))
+	f.Add(encryptText(f, string(text), byPhrase.recipients[0]))
+	f.Add(encryptText(f, "hunter2-planted", byKey.recipients[0]))
+	f.Add(encryptText(f, "", byKey.recipients[0]))
 	f.Add(hostileScrypt(30))
 	f.Add(hostileScrypt(1))
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 planted\n\n---\n"))
@@ -617,8 +618,8 @@ func FuzzFileDecrypt(f *testing.F) {
 				t.Fatalf("decrypt = %v, %v", c, err)
 			}
 			if err != nil {
-				if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" {
-					t.Errorf("%v (hint %q), want a failure of the store with a hint", err, fail.HintOf(err))
+				if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
+					t.Errorf("%v (%+v), want a failure of the store with a hint", err, fail.Advice(err))
 				}
 				checkError(t, err)
 			}

@@ -18,12 +18,12 @@ import (
 // Keychain keeps credentials in the operating system's keychain: the Secret Service on Linux (GNOME
 // Keyring, KWallet, KeePassXC), the keychain of macOS, the Credential Manager of Windows. An account is
 // one item, service "tokencli" and user the account's name, in the form that go-keyring uses, so that
-// both see the same items. A credential that is longer than the platform's items may be is spread over
-// several; keychain_parts.go tells how.
+// both see the same items. A credential longer than the platform's limit is split over several items (see
+// keychain_parts.go).
 //
-// Every call is bounded: it fails after 3 s without any answer and after 15 s in all. Where a person can
-// be asked to unlock the keychain it waits for as long as they need, or until the context ends. A call
-// leaves no goroutine and no process behind on Linux; on macOS and Windows a call that was given up may
+// Every call is bounded: it fails after 3 s without any answer and after 15 s in all. If the user can be
+// asked to unlock the keychain, it waits for as long as they need, or until the context ends. A call
+// leaves no goroutine and no process behind on Linux; on macOS and Windows a call that timed out may
 // leave one goroutine, because go-keyring cannot be interrupted.
 //
 // A Keychain is safe for use by several goroutines and processes at once.
@@ -35,18 +35,18 @@ type Keychain struct {
 	open func(KeychainOptions, *patience) items
 }
 
-// KeychainOptions are what a Keychain needs from its surroundings. The zero value works as far as it can
-// without a state folder: no account is listed, and a locked keychain is not unlocked.
+// KeychainOptions connect a Keychain to the process. The zero value works as far as it can without a state
+// folder: no account is listed, and a locked keychain is not unlocked.
 type KeychainOptions struct {
 	// StateDir is the state folder. It keeps the names of accounts, because a keychain cannot be listed
 	// portably, and the lock under which unlock prompts are shown. A read does not touch it.
 	StateDir string
-	// CanPrompt reports whether a person is there to answer a prompt. By default it is whether stdin or
-	// stderr is a terminal. On Linux it is asked only when the keychain is found to be locked.
+	// CanPrompt reports whether somebody can answer a prompt. By default it is whether stdin or stderr is
+	// a terminal. On Linux it is called only if the keychain is locked.
 	CanPrompt func() bool
-	// Notify receives remarks for the person, one line each without a full stop: that an unlock prompt
-	// is waited for, that the list of names could not be kept. It may be called from another goroutine.
-	// By default remarks are dropped.
+	// Notify receives messages for the user, one line each without a full stop: that tokencli waits for an
+	// unlock prompt, that the list of names could not be written. It may be called from another goroutine.
+	// By default messages are dropped.
 	Notify func(text string)
 }
 
@@ -67,13 +67,13 @@ func NewKeychain(options KeychainOptions) *Keychain {
 const service = "tokencli"
 
 // items is the keychain as the platform offers it: texts under names. Texts are valid UTF-8 on one line.
-// Failures are of kind fail.Store, apart from errNoItem and those of an ended context.
+// Failures are of kind fail.Store, apart from errNoItem and those of a context that has ended.
 type items interface {
-	// get returns the text kept under the name, or errNoItem.
+	// get returns the text stored under the name, or errNoItem.
 	get(ctx context.Context, user string) (string, error)
-	// set keeps the text under the name, replacing any other. The label is shown in keychain apps.
+	// set stores the text under the name, replacing any other. Keychain apps show the label.
 	set(ctx context.Context, user, label, text string) error
-	// remove forgets the name. It returns errNoItem where there was nothing to forget.
+	// remove deletes the item, or returns errNoItem if there is none.
 	remove(ctx context.Context, user string) error
 	close()
 }
@@ -84,7 +84,7 @@ var errNoItem = errors.New("no such item in the keychain")
 type bounds struct {
 	silence time.Duration // without any answer
 	total   time.Duration // in all, while answers arrive
-	notice  time.Duration // of waiting for a person, before they are told
+	notice  time.Duration // of waiting for the user, before a message says so
 }
 
 var defaultBounds = bounds{silence: 3 * time.Second, total: 15 * time.Second, notice: time.Second}
@@ -93,12 +93,12 @@ var defaultBounds = bounds{silence: 3 * time.Second, total: 15 * time.Second, no
 type patience struct {
 	bounds
 	until  time.Time
-	person bool // a person is waited for, so there is no limit
+	person bool // the operation waits for the user, so there is no limit
 }
 
 func newPatience(b bounds) *patience { return &patience{bounds: b, until: time.Now().Add(b.total)} }
 
-// deadline returns until when to wait for the next answer; the zero time stands for no limit.
+// deadline returns until when to wait for the next answer; the zero time means no limit.
 func (p *patience) deadline() time.Time {
 	if p.person {
 		return time.Time{}
@@ -109,8 +109,8 @@ func (p *patience) deadline() time.Time {
 	return p.until
 }
 
-// forPerson runs wait without a limit, and says what it waits for once that takes a while. The time does
-// not count afterwards.
+// forPerson runs wait without a limit, and tells the user what it waits for if that takes a while. The
+// time does not count afterwards.
 func (p *patience) forPerson(notify func(string), text string, wait func() error) error {
 	began := time.Now()
 	p.person = true
@@ -143,7 +143,7 @@ func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Cred
 	return r.credential, nil
 }
 
-// Put saves the credential and returns when it was read back and found equal. An item that Get cannot
+// Put saves the credential and returns after it was read back and found equal. An item that Get cannot
 // read is not overwritten.
 func (k *Keychain) Put(ctx context.Context, c *credential.Credential) error {
 	return k.save(ctx, c, func(*credential.Credential) error { return nil })
@@ -183,26 +183,26 @@ func (k *Keychain) save(ctx context.Context, c *credential.Credential, check fun
 	if err != nil {
 		return failure(ctx, c.Account, err)
 	}
-	// The credential is safe now: what fails from here on must not make the caller believe otherwise.
+	// The credential is saved: failures from here on are not the caller's.
 	if k.limit > 0 || old != nil && old.manifest != nil {
 		if err := sweep(ctx, it, r); err != nil {
 			k.options.Notify("old parts of the credential of " + c.Account.String() + " are still in the keychain: " + failure(ctx, c.Account, err).Error())
 		}
 	}
 	if err := k.names().Add(c.Account); err != nil {
-		k.options.Notify(c.Account.String() + " is kept but missing from the list of accounts: " + err.Error())
+		k.options.Notify(c.Account.String() + " was saved, but could not be added to the list of accounts: " + err.Error())
 	}
 	return nil
 }
 
-// Delete forgets the account, whatever is kept under its name.
+// Delete removes the account, whatever is stored under its name.
 func (k *Keychain) Delete(ctx context.Context, name account.Name) error {
 	if err := usable(ctx, name); err != nil {
 		return err
 	}
 	it := k.open(k.options, newPatience(k.bounds))
 	defer it.close()
-	// The head goes first: what is left of a record without one is never read.
+	// The head first: parts without a head are never read.
 	err := it.remove(ctx, name.String())
 	if err == nil || errors.Is(err, errNoItem) {
 		err = sweep(ctx, it, &record{account: name})
@@ -211,7 +211,7 @@ func (k *Keychain) Delete(ctx context.Context, name account.Name) error {
 		return failure(ctx, name, err)
 	}
 	if err := k.names().Remove(name); err != nil {
-		k.options.Notify(name.String() + " is forgotten but still in the list of accounts: " + err.Error())
+		k.options.Notify(name.String() + " was deleted, but is still in the list of accounts: " + err.Error())
 	}
 	return nil
 }
@@ -236,27 +236,24 @@ func failure(ctx context.Context, name account.Name, err error) error {
 	}
 	var f *fail.Error
 	if !errors.As(err, &f) {
-		f = fail.New(fail.Store, "the keychain item of %s cannot be used: %w", name, err).WithHint("%s", itemHint(name))
+		f = fail.New(fail.Store, "the keychain item of %s cannot be used: %w", name, err).Advise(fail.DoInspectItem, inspectItem(name)...)
 	}
 	if errors.Is(f, ErrNotFound) {
-		// A missing socket or program must not pass for an account that nothing is kept of.
-		return &fail.Error{Kind: f.Kind, Text: f.Text, Hint: f.Hint}
+		// A missing socket or program must not look like an account that was never stored.
+		return &fail.Error{Kind: f.Kind, Text: f.Text, Do: f.Do, About: f.About}
 	}
 	return f
 }
 
 // unusable is the failure of a keychain that cannot be used at all.
 func unusable(err error, why string) error {
-	return &fail.Error{Kind: fail.Store, Text: "the keychain cannot be used: " + why, Hint: elsewhere, Err: err}
+	return &fail.Error{Kind: fail.Store, Text: "the keychain cannot be used: " + why, Do: fail.DoUseAnotherStore, Err: err}
 }
 
-// locked is the failure of a keychain that is there but locked.
+// locked is the failure of a keychain that works but is locked.
 func locked(err error, text string) error {
-	return &fail.Error{Kind: fail.Store, Text: text, Hint: "unlock it, or run the command in a terminal of the desktop session so that you are asked; " + elsewhere, Err: err}
+	return &fail.Error{Kind: fail.Store, Text: text, Do: fail.DoUnlockKeychain, Err: err}
 }
 
 // quoted makes the words of another program fit for the end of a failure's text.
 func quoted(text string) string { return strings.TrimRight(redact.Scrub(text, 200), ". ") }
-
-// elsewhere is the advice for a machine whose keychain cannot be used.
-const elsewhere = "without a keychain, set TOKENCLI_STORE=file (`tokencli store init file` makes its key) or, in CI, TOKENCLI_STORE=env"

@@ -20,17 +20,18 @@ import (
 )
 
 // bus is a connection to the D-Bus session bus for one goroutine. Messages are encoded and decoded by
-// godbus; its own connection is not used, because that may start a bus of its own, has no deadlines,
-// keeps a goroutine reading, and spends four rounds on the login that this one spends in one.
+// godbus. Its connection is not used because of what it would cost each token: four round trips to log in,
+// and so seven to read an item where this one needs three, and a goroutine that reads, which is also what
+// it takes to bound the time of a call there. Here deadlines of the socket bound every read and write.
 type bus struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	out    bytes.Buffer    // what flush sends, so that several messages travel together
 	serial uint32          // of the last message
-	inbox  []*dbus.Message // answers and signals that nobody has asked for yet
+	inbox  []*dbus.Message // answers and signals that have not been asked for yet
 }
 
-// busError is an error that the bus or a program on it answered with.
+// busError is an error reply of the bus or of a program on it.
 type busError struct {
 	name string // such as org.freedesktop.DBus.Error.ServiceUnknown
 	text string
@@ -39,17 +40,18 @@ type busError struct {
 func (e *busError) Error() string { return e.name + ": " + e.text }
 
 var (
-	errNoBus      = errors.New("there is no session bus")
+	errNoBus      = errors.New("no session bus")
 	errBusAddress = errors.New("not the address of a local session bus")
 	errBusLogin   = errors.New("the session bus refused the login")
+	errBusOwner   = errors.New("the session bus belongs to another user")
 	errBusGarbled = errors.New("the answer does not follow the D-Bus protocol")
 )
 
 // maxLine bounds a line of the login (the D-Bus specification has lines of a few dozen bytes).
 const maxLine = 1 << 10
 
-// busAddress returns where the session bus is, by the rules of the D-Bus specification ("Well-known
-// Message Bus Instances") less the last one: a bus is never started.
+// busAddress returns the address of the session bus by the rules of the D-Bus specification ("Well-known
+// Message Bus Instances") except the last one: a bus is never started.
 func busAddress(getenv func(string) string) (string, error) {
 	address := getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address != "" && address != "autolaunch:" {
@@ -68,7 +70,7 @@ func busAddress(getenv func(string) string) (string, error) {
 
 // sockets returns the unix sockets in a bus address, which may list several to be tried in turn; names
 // of abstract ones start with @, as package net wants them. Other kinds of address (tcp, unixexec) are
-// not for a bus on this machine, and are passed over.
+// skipped.
 func sockets(address string) ([]string, error) {
 	var found []string
 	for entry := range strings.SplitSeq(address, ";") {
@@ -94,21 +96,35 @@ func sockets(address string) ([]string, error) {
 	return found, nil
 }
 
-// dialBus connects to the first socket of the address that answers. The end of ctx ends what is waited
-// for.
+// dialBus connects to the first socket of the address that answers. Waits end with ctx.
 func dialBus(ctx context.Context, p *patience, address string) (*bus, error) {
 	paths, err := sockets(address)
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range paths {
-		// A socket on this machine is connected at once or not at all: there is nothing to interrupt.
-		var conn net.Conn
-		if conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
-			return newBus(&boundedConn{Conn: conn, ctx: ctx, patience: p}), nil
+		// A socket on this machine connects at once or not at all, so this needs no interruption.
+		var conn *net.UnixConn
+		if conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
+			continue
 		}
+		if err := checkPeer(conn); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return newBus(&boundedConn{Conn: conn, ctx: ctx, patience: p}), nil
 	}
 	return nil, err
+}
+
+// checkPeer refuses a bus that another user serves, before anything is sent: the address in the environment
+// may be stale, and a socket in /tmp another's by now.
+func checkPeer(conn *net.UnixConn) error {
+	uid, known, err := peerUID(conn)
+	if err == nil && known && uid != os.Geteuid() && uid != 0 {
+		return errBusOwner
+	}
+	return err
 }
 
 // newBus returns a bus over a connection, with the login queued; it travels with the first messages.
@@ -208,8 +224,8 @@ func (b *bus) signal(path dbus.ObjectPath, iface, member string) ([]any, error) 
 	return msg.Body, nil
 }
 
-// await returns the first message that is wanted. Others are kept for a later call: an answer or a
-// signal may come before it is asked for.
+// await returns the first wanted message. Others are kept for a later call: an answer or a signal may
+// come before it is asked for.
 func (b *bus) await(wanted func(*dbus.Message) bool) (*dbus.Message, error) {
 	for i, msg := range b.inbox {
 		if wanted(msg) {
@@ -250,16 +266,16 @@ func value[T any](body []any, i int) (T, error) {
 	return v, nil
 }
 
-// soon is how long an answer may take before the end of the context is watched. Most are there in a
-// hundredth of that, and then nobody has to listen to signals.
+// soon is how long an answer may take before the context is watched. Most take a hundredth of that, and
+// then the process need not listen to signals.
 const soon = 20 * time.Millisecond
 
-// boundedConn is a connection each use of which is bounded by a patience, and which the end of ctx closes.
+// boundedConn is a connection whose every use is bounded by a patience, and which closes with ctx.
 type boundedConn struct {
 	net.Conn
 	ctx      context.Context
 	patience *patience
-	detach   func() bool // nil: ctx is not watched yet
+	detach   func() bool // nil until ctx is watched
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {

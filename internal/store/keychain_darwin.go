@@ -4,36 +4,24 @@ import (
 	"errors"
 	"os/exec"
 
-	"github.com/zalando/go-keyring"
-
 	"github.com/tokencli/tokencli/internal/account"
 )
 
-// go-keyring hands an item to /usr/bin/security as one line of at most 4,096 bytes, in base64. With the
+// go-keyring passes an item to /usr/bin/security as one line of at most 4,096 bytes, in base64. With the
 // longest account name that leaves 2,919 bytes.
 const itemLimit = 2900
 
-func openItems(options KeychainOptions, p *patience) items {
-	return &library{
-		options:    options,
-		patience:   p,
-		asks:       true,
-		getItem:    keyring.Get,
-		setItem:    keyring.Set,
-		deleteItem: keyring.Delete,
-		isAbsent:   func(err error) bool { return errors.Is(err, keyring.ErrNotFound) },
-		explain:    explainSecurity,
-	}
-}
+// mayAsk says that the system may stop a call to ask the user for a password or for consent.
+const mayAsk = true
 
-// explainSecurity says what an exit code of security(1) means: the low byte of an OSStatus of the
+// explainKeychain says what an exit code of security(1) means: the low byte of an OSStatus of the
 // Security framework (SecBase.h).
-func explainSecurity(err error) error {
+func explainKeychain(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		switch exit.ExitCode() {
 		case 36: // errSecInteractionNotAllowed
-			return locked(err, "the keychain is locked and nobody can be asked, as over SSH (`security unlock-keychain` unlocks it)")
+			return locked(err, "the keychain is locked and no prompt can be shown, as over SSH (`security unlock-keychain` unlocks it)")
 		case 128, 51: // userCanceledErr, errSecAuthFailed
 			return locked(err, "the keychain is locked: the prompt was dismissed or the password was wrong")
 		case 37: // errSecNoDefaultKeychain
@@ -43,8 +31,8 @@ func explainSecurity(err error) error {
 	return unusable(err, quoted(err.Error()))
 }
 
-// itemHint tells how to see and remove an account's item by hand.
-func itemHint(name account.Name) string {
+// inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.
+func inspectItem(name account.Name) []any {
 	which := "-s " + service + " -a " + name.String()
-	return "look at it in Keychain Access or with `security find-generic-password " + which + "`, and remove it with `security delete-generic-password " + which + "`"
+	return []any{"security find-generic-password " + which, "security delete-generic-password " + which}
 }

@@ -7,12 +7,12 @@ import (
 )
 
 // library keeps items through a library whose calls cannot be interrupted, which is how go-keyring
-// reaches the keychains of macOS and Windows. Each call runs in a goroutine of its own; one that was
-// given up is left behind, which is bearable because the process ends with the failure.
+// reaches the keychains of macOS and Windows. Each call runs in a goroutine of its own; one that timed out
+// is left behind, which is bearable because the process ends with the failure.
 type library struct {
 	options  KeychainOptions
 	patience *patience
-	// asks says that the system may stop a call to ask the person for a password or for consent.
+	// asks says that the system may stop a call to ask the user for a password or for consent.
 	asks bool
 
 	getItem    func(service, user string) (string, error)
@@ -28,7 +28,7 @@ func (l *library) get(ctx context.Context, user string) (string, error) {
 	return call(ctx, l, func() (string, error) { return l.getItem(service, user) })
 }
 
-// set drops the label: macOS and Windows show service and user.
+// set ignores the label: macOS and Windows show service and user.
 func (l *library) set(ctx context.Context, user, _, text string) error {
 	_, err := call(ctx, l, func() (struct{}, error) { return struct{}{}, l.setItem(service, user, text) })
 	return err
@@ -41,13 +41,13 @@ func (l *library) remove(ctx context.Context, user string) error {
 
 var errSilent = errors.New("no answer")
 
-// call runs f within the patience that is left, or as long as a person needs where one can be asked.
+// call runs f within the patience that is left, or without a limit if the user can be asked.
 func call[T any](ctx context.Context, l *library, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	done := make(chan result, 1) // so that a call that was given up can still end
+	done := make(chan result, 1) // so that a call that timed out can still end
 	go func() {
 		v, err := f()
 		done <- result{v, err}
@@ -81,7 +81,7 @@ func call[T any](ctx context.Context, l *library, f func() (T, error)) (T, error
 	case l.isAbsent(err):
 		return r.value, errNoItem
 	case errors.Is(err, errSilent) && l.asks:
-		return r.value, locked(err, "the keychain does not answer: it may be waiting for a person")
+		return r.value, locked(err, "the keychain does not answer: it may be waiting for its password")
 	case errors.Is(err, errSilent):
 		return r.value, unusable(err, "it does not answer")
 	}

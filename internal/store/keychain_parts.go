@@ -17,12 +17,12 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// A record that is longer than an item may be is kept in parts, and the item under the account's own
-// name, the head, becomes a manifest of them. The parts have two sets of names, used in turn: a writer
-// fills the set that the head does not point to, then replaces the head, then removes the other set. So
-// at every moment the head stands for a whole record, and a crash leaves the old one or the new one.
-// What a crash leaves over lies in one of the two sets, numbered without a gap from the front, so that
-// the next writer finds and removes it although a keychain cannot be listed.
+// A record that is longer than the platform's items is split into parts, and the item under the account's
+// own name, the head, becomes a manifest of them. The parts have two sets of names, used in turn: a writer
+// fills the set that the head does not point to, then replaces the head, then deletes the other set. So
+// the head always points to a whole record, and a crash leaves the old one or the new one. Parts left by a
+// crash are in one of the two sets, numbered without a gap, so that the next writer finds and deletes them
+// although a keychain cannot be listed.
 
 // manifest is the head of a record in parts.
 type manifest struct {
@@ -46,17 +46,17 @@ const (
 // errTorn says that the parts under a head are not those that it describes.
 var errTorn = errors.New("its parts are incomplete or do not belong together")
 
-// record is what is kept for an account.
+// record is what is stored for an account.
 type record struct {
 	account    account.Name
 	credential *credential.Credential // of a record that was read
 	head       string
-	manifest   *manifest // nil where the head is the whole text
+	manifest   *manifest // nil if the head is the whole text
 	parts      []string
 }
 
-// newRecord arranges a text in items of at most limit bytes (0: any number), to follow the old record,
-// which is nil where there was none.
+// newRecord splits a text into items of at most limit bytes (0: any number), to follow the old record,
+// which is nil if there was none.
 func newRecord(name account.Name, text string, limit int, old *record) (*record, error) {
 	if limit == 0 || len(text) <= limit {
 		return &record{account: name, head: text}, nil
@@ -64,7 +64,7 @@ func newRecord(name account.Name, text string, limit int, old *record) (*record,
 	parts := split(text, limit)
 	if len(parts) > maxParts {
 		return nil, fail.New(fail.Store, "the credential of %s is too long for the keychain: %d bytes", name, len(text)).
-			WithHint("set TOKENCLI_STORE=file")
+			Advise(fail.DoUseAnotherStore)
 	}
 	m := &manifest{
 		Form:       manifestForm,
@@ -109,7 +109,7 @@ func partName(name account.Name, set int64, n int) string {
 // set returns which of the two sets of names the record's parts have.
 func (m *manifest) set() int64 { return m.Generation % 2 }
 
-// readRecord reads and checks what is kept for an account. It returns errNoItem where there is nothing.
+// readRecord reads and checks what is stored for an account. It returns errNoItem if there is nothing.
 func readRecord(ctx context.Context, it items, name account.Name) (*record, error) {
 	const tries = 3
 	for try := 1; ; try++ {
@@ -117,8 +117,8 @@ func readRecord(ctx context.Context, it items, name account.Name) (*record, erro
 		if try == tries || !errors.Is(err, errTorn) {
 			return r, err
 		}
-		// A writer may have replaced the record between the head and the last part; then the next head
-		// is another.
+		// A writer may have replaced the record between the head and the last part; the next try then
+		// reads the new head.
 		if err := pause(ctx); err != nil {
 			return nil, err
 		}
@@ -180,7 +180,7 @@ func readParts(ctx context.Context, it items, r *record) (string, error) {
 	return text.String(), nil
 }
 
-// writeRecord replaces the old record, nil where there was none, and reads back what it wrote.
+// writeRecord replaces the old record, nil if there was none, and reads back what it wrote.
 func writeRecord(ctx context.Context, it items, r, old *record) error {
 	label := service + ": " + r.account.String()
 	for i, part := range r.parts {
@@ -190,7 +190,7 @@ func writeRecord(ctx context.Context, it items, r, old *record) error {
 		}
 	}
 	if r.manifest != nil {
-		// Before the head points to them, because after that the old record is lost.
+		// Before the head points to them: after that, the old record is lost.
 		switch _, err := readParts(ctx, it, r); {
 		case errors.Is(err, errTorn):
 			return notKept(r.account)
@@ -210,10 +210,10 @@ func writeRecord(ctx context.Context, it items, r, old *record) error {
 	}
 	if isHead(r.account, back) {
 		return fail.New(fail.Store, "another process changed the credential of %s in the keychain at the same time", r.account).
-			WithHint("try again")
+			Advise(fail.DoTryAgain)
 	}
-	// A keychain that is locked over SSH has been seen to keep an empty text and call it done
-	// (openclaw/gogcli#206). What was there is put back; the failure is reported either way.
+	// A keychain locked over SSH may store an empty text and report success (openclaw/gogcli#206). The old
+	// record is put back; the failure is reported either way.
 	if old != nil {
 		_ = it.set(ctx, r.account.String(), label, old.head)
 	} else {
@@ -222,7 +222,7 @@ func writeRecord(ctx context.Context, it items, r, old *record) error {
 	return notKept(r.account)
 }
 
-// isHead reports whether a text is one that tokencli keeps under the account's own name.
+// isHead reports whether tokencli could have stored the text under the account's own name.
 func isHead(name account.Name, text string) bool {
 	_, err := credential.Decode(name, []byte(text))
 	if err != nil && strings.HasPrefix(text, manifestPrefix) {
@@ -232,12 +232,12 @@ func isHead(name account.Name, text string) bool {
 }
 
 func notKept(name account.Name) error {
-	return fail.New(fail.Store, "the keychain did not keep the credential of %s: another text was read back", name).
-		WithHint("see whether the keychain is locked; %s", elsewhere)
+	return fail.New(fail.Store, "the keychain did not save the credential of %s: it returned another text", name).
+		Advise(fail.DoUnlockKeychain)
 }
 
-// sweep removes the parts that do not belong to the record: of the one before it, and of writers that
-// were cut off. The last part goes first, so that what a crash leaves is still numbered without a gap.
+// sweep deletes the parts that do not belong to the record: those of the one before it, and of writers that
+// crashed. The last part goes first, so that what a crash leaves is still numbered without a gap.
 func sweep(ctx context.Context, it items, r *record) error {
 	for set := range int64(2) {
 		first := 1
@@ -264,8 +264,7 @@ func sweep(ctx context.Context, it items, r *record) error {
 	return nil
 }
 
-// pause waits a short random time, so that processes that were turned away together do not come back
-// together.
+// pause waits a short random time, so that processes that failed together do not try again together.
 func pause(ctx context.Context) error {
 	const shortest, longest = 20 * time.Millisecond, 100 * time.Millisecond
 	timer := time.NewTimer(shortest + rand.N(longest-shortest))

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,8 +15,16 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// unlock unlocks an item or a collection, if there is a person to ask.
+// unlock unlocks an item or a collection, if the user can be asked.
 func (s *secretService) unlock(ctx context.Context, path dbus.ObjectPath) error {
+	err := s.tryUnlock(ctx, path)
+	if errors.Is(err, errLocked) || errors.Is(err, errDismissed) {
+		s.label = s.labelOf(path)
+	}
+	return err
+}
+
+func (s *secretService) tryUnlock(ctx context.Context, path dbus.ObjectPath) error {
 	turn, err := s.promptTurn(ctx)
 	if err != nil {
 		return err
@@ -28,7 +37,7 @@ func (s *secretService) unlock(ctx context.Context, path dbus.ObjectPath) error 
 	return s.prompt(turn, body, 1)
 }
 
-// confirm shows the prompt that an answer names at position i, if there is one and a person to ask.
+// confirm shows the prompt that an answer names at position i, if there is one and the user can be asked.
 func (s *secretService) confirm(ctx context.Context, body []any, i int) error {
 	if prompt, err := value[dbus.ObjectPath](body, i); err != nil || prompt == nothing {
 		return err
@@ -41,8 +50,8 @@ func (s *secretService) confirm(ctx context.Context, body []any, i int) error {
 	return s.prompt(turn, body, i)
 }
 
-// prompt shows the prompt that an answer names at position i, if there is one, and waits until the person
-// has answered it.
+// prompt shows the prompt that an answer names at position i, if there is one, and waits until the user has
+// answered it.
 func (s *secretService) prompt(turn *promptTurn, body []any, i int) error {
 	prompt, err := value[dbus.ObjectPath](body, i)
 	if err != nil || prompt == nothing {
@@ -83,16 +92,15 @@ func (s *secretService) prompt(turn *promptTurn, body []any, i int) error {
 	return err
 }
 
-// promptTurn is the right to show a prompt, which one process has at a time: five prompts at once jam
-// GNOME Keyring until it is started again. It is a lock on a file whose time of change is when a person
-// last dismissed a prompt.
+// promptTurn is the right to show a prompt, which one process has at a time: five prompts at once block
+// GNOME Keyring until it is restarted. It is a lock on a file whose modification time is when the user last
+// dismissed a prompt.
 type promptTurn struct {
 	lock  *flock.Flock
-	since time.Time // when this process began to wait for its turn; zero if it had not to
+	since time.Time // when this process began to wait for its turn; zero if it did not wait
 }
 
-// promptTurn waits for the right to show a prompt. Where nobody could answer one it returns errLocked at
-// once.
+// promptTurn waits for the right to show a prompt. If nobody could answer one, it returns errLocked at once.
 func (s *secretService) promptTurn(ctx context.Context) (*promptTurn, error) {
 	if s.options.StateDir == "" || !s.options.CanPrompt() {
 		return nil, errLocked
@@ -108,7 +116,7 @@ func (s *secretService) promptTurn(ctx context.Context) (*promptTurn, error) {
 		return turn, err
 	}
 	turn.since = time.Now()
-	return turn, s.patience.forPerson(s.options.Notify, "another tokencli waits for you to unlock the keychain", func() error {
+	return turn, s.patience.forPerson(s.options.Notify, "another tokencli process is waiting for you to unlock the keychain", func() error {
 		_, err := turn.lock.TryLockContext(ctx, longestPause)
 		return err
 	})
@@ -116,14 +124,14 @@ func (s *secretService) promptTurn(ctx context.Context) (*promptTurn, error) {
 
 func (p *promptTurn) end() { _ = p.lock.Unlock() }
 
-// refuse notes that the person dismissed the prompt.
+// refuse records that the user dismissed the prompt.
 func (p *promptTurn) refuse() {
 	now := time.Now()
 	_ = os.Chtimes(p.lock.Path(), now, now) // if it fails, they are asked again
 }
 
-// refused reports whether the person dismissed a prompt while this process waited for its turn. They are
-// not asked again for each process that waited with this one.
+// refused reports whether the user dismissed a prompt while this process waited for its turn. They are not
+// asked again for each process that waited.
 func (p *promptTurn) refused() bool {
 	info, err := os.Stat(p.lock.Path())
 	return err == nil && !p.since.IsZero() && info.ModTime().After(p.since)

@@ -6,10 +6,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // The Secret Service has no limit that a credential could reach: 64 MiB were kept when it was tried.
@@ -33,7 +37,7 @@ const (
 	errorNoSession    = "org.freedesktop.Secret.Error.NoSession"
 )
 
-// Who may be waited for, in the words of a failure.
+// The peers that may not answer, in the words of a failure.
 const (
 	sessionBus      = "session bus"
 	keychainService = "keychain service"
@@ -42,14 +46,14 @@ const (
 var (
 	errLocked       = errors.New("the keychain is locked")
 	errDismissed    = errors.New("the unlock prompt was dismissed or could not be shown")
-	errNoCollection = errors.New("the keychain has no collection to keep things in")
-	errDoubled      = errors.New("there is more than one of that name")
+	errNoCollection = errors.New("the keychain has no collection")
+	errDoubled      = errors.New("there is more than one item of that name")
 )
 
 // secretService keeps items in the Secret Service, with the attributes and the form of go-keyring, which
-// sees the same items. go-keyring itself is not used here, for writing neither: its calls have no
-// deadline and leave a goroutine when they are given up, they may start a bus, they prompt from scripts,
-// and where there is no "login" collection they use the alias path that crashes GNOME Keyring.
+// sees the same items. go-keyring itself is not used here: its calls have no deadline and leave a goroutine
+// when they time out, they prompt from scripts, and without a "login" collection they use the alias path
+// that crashes GNOME Keyring.
 //
 // What GNOME Keyring 42 needs to survive parallel callers (GNOME/gnome-keyring work items 190, 196, 199,
 // and thousands of parallel reads in each order): the first call of a connection is a property read, and
@@ -61,7 +65,8 @@ type secretService struct {
 	address  func() (string, error)
 
 	bus         *bus
-	awaited     string            // who has to answer next
+	awaited     string            // the peer that must answer next
+	label       string            // of the collection that is locked
 	session     dbus.ObjectPath   // empty before the first search
 	collections []dbus.ObjectPath // as the first call returned them
 }
@@ -98,8 +103,8 @@ func (s *secretService) set(ctx context.Context, user, label, text string) error
 		item, err := s.find(ctx, user)
 		switch {
 		case err == nil:
-			// The very item that was read: CreateItem would look for one in a collection, and by all
-			// attributes, and might make a second.
+			// The item that was read: CreateItem would search one collection, by all attributes, and might
+			// create a second item.
 			_, err = s.callUnlocked(ctx, item, itemIface, "SetSecret", s.secret(text))
 			return err
 		case !errors.Is(err, errNoItem):
@@ -137,8 +142,7 @@ func (s *secretService) remove(ctx context.Context, user string) error {
 	})
 }
 
-// do runs f on a connection, and once more on a new one after a failure that passes. Everything that is
-// done here may be done twice.
+// do runs f on a connection, and once more on a new one after a transient failure. So f may run twice.
 func (s *secretService) do(ctx context.Context, f func() error) error {
 	start, again := time.Now(), true
 	for {
@@ -155,7 +159,7 @@ func (s *secretService) do(ctx context.Context, f func() error) error {
 		s.close()
 		switch {
 		case turnedAway(err) && time.Since(start) < s.patience.silence:
-			// Nothing but the crowd is in the way.
+			// Too many callers at once: try again.
 		case transient(err) && again:
 			again = false
 		default:
@@ -167,7 +171,7 @@ func (s *secretService) do(ctx context.Context, f func() error) error {
 	}
 }
 
-// connect makes a connection on which the service knows this client, if there is none.
+// connect opens a connection on which the service knows this client, unless there is one.
 func (s *secretService) connect(ctx context.Context) error {
 	if s.bus != nil {
 		return nil
@@ -224,8 +228,8 @@ func (s *secretService) call(path dbus.ObjectPath, iface, member string, args ..
 	return s.bus.answer(serial)
 }
 
-// callUnlocked is call for what may be locked after all: KeePassXC lists an item as unlocked whose use its
-// user has yet to allow, and a collection may be locked by the clock at any moment.
+// callUnlocked is call for an object that may be locked after all: KeePassXC lists an item as unlocked
+// before its user has allowed its use, and a collection may be locked by a timer at any moment.
 func (s *secretService) callUnlocked(ctx context.Context, path dbus.ObjectPath, iface, member string, args ...any) ([]any, error) {
 	body, err := s.call(path, iface, member, args...)
 	if isBusError(err, errorIsLocked) {
@@ -248,7 +252,7 @@ func (s *secretService) search(ctx context.Context, user string) (unlocked, lock
 		if err != nil || len(unlocked)+len(locked) > 0 {
 			return unlocked, locked, err
 		}
-		// Not every service looks into what is locked.
+		// Not every service searches locked collections.
 		collection, err := s.lockedCollection()
 		if err != nil {
 			return nil, nil, err
@@ -263,7 +267,7 @@ func (s *secretService) search(ctx context.Context, user string) (unlocked, lock
 	return nil, nil, errLocked
 }
 
-// searchOnce opens the session in the same round, if that was not done.
+// searchOnce also opens the session, in the same round trip, unless it is open.
 func (s *secretService) searchOnce(user string) (unlocked, locked []dbus.ObjectPath, err error) {
 	search, err := s.bus.call(secretsName, secretsPath, secretsIface, "SearchItems", attributes(user))
 	if err != nil {
@@ -271,8 +275,8 @@ func (s *secretService) searchOnce(user string) (unlocked, locked []dbus.ObjectP
 	}
 	var open uint32
 	if s.session == "" {
-		// "plain" sends secrets as they are: the bus is a socket of this user on this machine, and who
-		// could listen in on it can also ask for the secrets.
+		// "plain" sends secrets unencrypted: the bus is a socket of this user on this machine, and a process
+		// that could read its traffic could also ask for the secrets.
 		if open, err = s.bus.call(secretsName, secretsPath, secretsIface, "OpenSession", "plain", dbus.MakeVariant("")); err != nil {
 			return nil, nil, err
 		}
@@ -342,7 +346,7 @@ func (s *secretService) secret(text string) secretText {
 	return secretText{Session: s.session, Parameters: []byte{}, Value: []byte(text), ContentType: "text/plain; charset=utf8"}
 }
 
-// create makes an item. One of that name, should another process have made it meanwhile, is replaced.
+// create creates an item. One of that name that another process created meanwhile is replaced.
 func (s *secretService) create(ctx context.Context, collection dbus.ObjectPath, user, label, text string) error {
 	properties := map[string]dbus.Variant{
 		itemIface + ".Label":      dbus.MakeVariant(label),
@@ -355,24 +359,37 @@ func (s *secretService) create(ctx context.Context, collection dbus.ObjectPath, 
 	return s.confirm(ctx, body, 1)
 }
 
-// collection returns the path of the collection for new items: "login", as go-keyring does, or the one
-// behind the alias "default".
+// collection returns the path of the collection for new items: the default one of the user's desktop or, if
+// none is set, "login", as go-keyring does.
 func (s *secretService) collection() (dbus.ObjectPath, error) {
-	if slices.Contains(s.collections, loginCollection) {
-		return loginCollection, nil
-	}
 	body, err := s.call(secretsPath, secretsIface, "ReadAlias", "default")
 	if err != nil {
 		return "", err
 	}
-	collection, err := value[dbus.ObjectPath](body, 0)
-	if err == nil && collection == nothing {
-		err = errNoCollection
+	switch collection, err := value[dbus.ObjectPath](body, 0); {
+	case err != nil:
+		return "", err
+	case collection != nothing:
+		return collection, nil
+	case slices.Contains(s.collections, loginCollection):
+		return loginCollection, nil
 	}
-	return collection, err
+	return "", errNoCollection
 }
 
-// lockedCollection returns the collection for new items if it is there and locked.
+// labelOf returns the label of the collection at a path, or of the one that the item at the path is in. It
+// is empty if the service does not say.
+func (s *secretService) labelOf(object dbus.ObjectPath) string {
+	for collection := string(object); strings.HasPrefix(collection, string(secretsPath)+"/collection/"); collection = path.Dir(collection) {
+		body, err := s.call(dbus.ObjectPath(collection), propertiesIface, "Get", collectionIface, "Label")
+		if label, badLabel := value[string](body, 0); err == nil && badLabel == nil {
+			return redact.Scrub(label, 60)
+		}
+	}
+	return ""
+}
+
+// lockedCollection returns the collection for new items if there is one and it is locked.
 func (s *secretService) lockedCollection() (dbus.ObjectPath, error) {
 	collection, err := s.collection()
 	if errors.Is(err, errNoCollection) {

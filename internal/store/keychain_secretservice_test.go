@@ -21,6 +21,7 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/zalando/go-keyring"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 )
@@ -269,8 +270,35 @@ func TestKeychainServiceWithoutACollection(t *testing.T) {
 		t.Errorf("Delete: %v", err)
 	}
 	err := k.Put(t.Context(), sample(mollie, 1))
-	if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "no collection") || !strings.Contains(fail.HintOf(err), "TOKENCLI_STORE=file") {
-		t.Errorf("Put = %v (hint %q), want it to say that there is no collection", err, fail.HintOf(err))
+	if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "no keyring (collection)") || !advises(err, fail.DoUseAnotherStore) {
+		t.Errorf("Put = %v (%+v), want it to say that there is no collection", err, fail.Advice(err))
+	}
+}
+
+// New items go into the collection that the user's desktop uses, whatever its name, and a locked one does
+// not matter unless an item is in it. Messages show the label that the user knows.
+func TestKeychainServiceDefaultCollection(t *testing.T) {
+	d := newDesktop(t, "").withKeyring(t, true)
+	k := d.keychain(t)
+	mustPut(t, k, sample(shopB, 1)) // in "login", which is the default so far
+	other := d.addCollection(t, "My keys\x1b[31m")
+	d.ask(t, secretsName, secretsPath, secretsIface, "SetAlias", "default", other)
+	d.lock(t)
+	mustBeAbsent(t, k, mollie)
+	mustPut(t, k, sample(mollie, 1))
+	mustGet(t, k, sample(mollie, 1))
+	if items, err := value[[]dbus.ObjectPath](d.ask(t, secretsName, other, propertiesIface, "Get", collectionIface, "Items"), 0); err != nil || len(items) != 1 {
+		t.Errorf("items of the default collection: %v, %v; want one", items, err)
+	}
+	if _, err := k.Get(t.Context(), shopB); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), `the keyring "Login" is locked`) {
+		t.Errorf("Get of an item in a locked collection = %v, want its label", err)
+	}
+	d.ask(t, secretsName, secretsPath, secretsIface, "Lock", []dbus.ObjectPath{other})
+	_, errGet := k.Get(t.Context(), mollie)
+	for call, err := range map[string]error{"Get": errGet, "Put": k.Put(t.Context(), sample(account.Name{Provider: "monta"}, 1))} {
+		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), `the keyring "My keys`) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s with the default collection locked = %v, want its label", call, err)
+		}
 	}
 }
 
@@ -350,8 +378,8 @@ func TestKeychainServiceTwoItemsOfAName(t *testing.T) {
 	d.plantIn(t, d.addCollection(t, "other"), "mollie", string(text))
 	_, err = k.Get(t.Context(), mollie)
 	for call, err := range map[string]error{"Get": err, "Put": k.Put(t.Context(), sample(mollie, 3))} {
-		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "more than one") || !strings.Contains(fail.HintOf(err), "secret-tool") {
-			t.Errorf("%s = %v (hint %q), want a failure that says how to see and remove them", call, err, fail.HintOf(err))
+		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "more than one") || !advises(err, fail.DoInspectItem) {
+			t.Errorf("%s = %v (%+v), want a failure that says how to see and remove them", call, err, fail.Advice(err))
 		}
 	}
 	if err := k.Delete(t.Context(), mollie); err != nil {
@@ -466,7 +494,7 @@ func isChild() bool { return os.Getenv("TOKENCLI_TEST_CHILD") != "" }
 // printGet is the child's side of asOther: one read as the command line does it.
 func printGet() {
 	_, err := NewKeychain(KeychainOptions{}).Get(context.Background(), mollie)
-	fmt.Printf("kind %d: %v\nhint: %s\n", fail.KindOf(err), err, fail.HintOf(err))
+	fmt.Printf("kind %d: %v\nhint: %s\n", fail.KindOf(err), err, fail.Advice(err))
 }
 
 func TestKeychainWithoutAHome(t *testing.T) {
@@ -515,7 +543,7 @@ func TestKeychainOnTheBusOfAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := asOther(t, 65534, "DBUS_SESSION_BUS_ADDRESS="+d.address)
-	if !strings.Contains(out, "kind 7: the keychain cannot be used: the session bus refuses the login") {
+	if !strings.Contains(out, "kind 7: the keychain cannot be used: the session bus refuses the connection") {
 		t.Errorf("on the bus of another user: %s", out)
 	}
 }
@@ -804,8 +832,8 @@ func TestKeychainServiceAnswersOfTheWrongKind(t *testing.T) {
 		} else {
 			_, err = k.Get(t.Context(), mollie)
 		}
-		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "nonsense") {
-			t.Errorf("%s: %v, want a failure that says nonsense", member, err)
+		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "invalid answer") {
+			t.Errorf("%s: %v, want a failure that says invalid answer", member, err)
 		}
 		if err != nil {
 			checkError(t, err)

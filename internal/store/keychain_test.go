@@ -195,7 +195,7 @@ func TestKeychainSplitsWhatIsTooLong(t *testing.T) {
 func TestKeychainRefusesWhatIsFarTooLong(t *testing.T) {
 	k := newDrawer(500).keychain(t)
 	err := k.Put(t.Context(), sized(t, 1, 501*maxParts))
-	if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" {
+	if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
 		t.Errorf("Put = %v, want a failure of the store with a hint", err)
 	}
 }
@@ -372,7 +372,7 @@ func TestKeychainTornPartsAreDamage(t *testing.T) {
 			torn := maps.Clone(d.texts)
 
 			c, err := k.Get(t.Context(), mollie)
-			if c != nil || !fail.Is(err, fail.Store) || errors.Is(err, ErrNotFound) || fail.HintOf(err) == "" {
+			if c != nil || !fail.Is(err, fail.Store) || errors.Is(err, ErrNotFound) || fail.Advice(err) == nil {
 				t.Errorf("Get = %v, %v; want a failure of the store with a hint", c, err)
 			}
 			checkError(t, err)
@@ -587,7 +587,7 @@ func TestLibraryIsBounded(t *testing.T) {
 	} {
 		start := time.Now()
 		err := do()
-		if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" || time.Since(start) > 2*time.Second {
+		if !fail.Is(err, fail.Store) || fail.Advice(err) == nil || time.Since(start) > 2*time.Second {
 			t.Errorf("%s = %v after %v, want a failure of the store within the bound", call, err, time.Since(start))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -21,8 +22,8 @@ func isBusError(err error, names ...string) bool {
 	return errors.As(err, &e) && slices.Contains(names, e.name)
 }
 
-// turnedAway reports whether a call was refused, before it reached the service, by a limit on how many
-// may come at once: of sockets waiting for the bus, of open files, of connections.
+// turnedAway reports whether a call was refused, before it reached the service, by a limit: on sockets
+// waiting for the bus, open files or connections.
 func turnedAway(err error) bool {
 	var e *busError
 	if errors.As(err, &e) {
@@ -31,7 +32,7 @@ func turnedAway(err error) bool {
 	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// transient reports whether a second try may well succeed: the service went away under the call, did not
+// transient reports whether a second try may well succeed: the service stopped during the call, did not
 // know the client yet, or the item was replaced between two calls.
 func transient(err error) bool {
 	return isBusError(err, errorNoSuchObject, errorNoSession,
@@ -42,8 +43,8 @@ func transient(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// explain says in a sentence what an error of the bus or the service means. What Keychain says itself is
-// returned as it is.
+// explain says what an error of the bus or the service means. Keychain's own errors are returned as they
+// are.
 func (s *secretService) explain(err error) error {
 	var known *fail.Error
 	var refused *busError
@@ -55,14 +56,16 @@ func (s *secretService) explain(err error) error {
 		return unusable(err, "this session has no D-Bus session bus")
 	case errors.Is(err, errBusAddress):
 		return unusable(err, "DBUS_SESSION_BUS_ADDRESS names no socket of a session bus")
+	case errors.Is(err, errBusOwner):
+		return unusable(err, "another user serves the session bus at the address in DBUS_SESSION_BUS_ADDRESS or XDG_RUNTIME_DIR; nothing was sent")
 	case errors.Is(err, errLocked), isBusError(err, errorIsLocked):
-		return locked(err, "the keychain is locked")
+		return locked(err, s.keyring()+" is locked")
 	case errors.Is(err, errDismissed):
-		return locked(err, "the keychain is locked: the prompt was dismissed or could not be shown")
+		return locked(err, s.keyring()+" is locked: the prompt was dismissed or could not be shown")
 	case errors.Is(err, errNoCollection):
-		return unusable(err, "it has no collection to keep things in")
+		return unusable(err, "it has no keyring (collection) to store items in")
 	case errors.Is(err, errBusGarbled):
-		return unusable(err, "the "+s.awaited+" answers nonsense")
+		return unusable(err, "the "+s.awaited+" sent an invalid answer")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return unusable(err, "the "+s.awaited+" does not answer")
 	case errors.As(err, &refused):
@@ -70,22 +73,30 @@ func (s *secretService) explain(err error) error {
 	case errors.As(err, &op) && op.Op == "dial":
 		return unusable(err, dialProblem(op))
 	case errors.Is(err, errBusLogin), transient(err) && s.awaited == sessionBus:
-		return unusable(err, "the session bus refuses the login, as that of another user does")
+		return unusable(err, "the session bus refuses the connection, as that of another user does")
 	case transient(err):
-		return unusable(err, "the "+s.awaited+" went away")
+		return unusable(err, "the "+s.awaited+" closed the connection")
 	}
 	return unusable(err, quoted(err.Error()))
+}
+
+// keyring names the keychain, or the collection in it that is locked.
+func (s *secretService) keyring() string {
+	if s.label == "" {
+		return "the keychain"
+	}
+	return "the keyring " + strconv.Quote(s.label)
 }
 
 func dialProblem(op *net.OpError) string {
 	socket := quoted(op.Addr.String())
 	switch {
 	case errors.Is(op, fs.ErrNotExist):
-		return "the socket of the session bus, " + socket + ", is not there"
+		return "the socket of the session bus, " + socket + ", does not exist"
 	case errors.Is(op, syscall.ECONNREFUSED):
-		return "nobody listens at the socket of the session bus, " + socket
+		return "no process listens on the socket of the session bus, " + socket
 	case turnedAway(op):
-		return "the session bus takes no more connections"
+		return "the session bus accepts no more connections"
 	}
 	return "the socket of the session bus, " + socket + ": " + quoted(op.Err.Error())
 }
@@ -97,15 +108,15 @@ func refusal(e *busError) string {
 	case strings.HasPrefix(name, "Spawn."), name == "TimedOut":
 		return "the keychain service could not be started"
 	case name == "AccessDenied":
-		return "this program may not talk to the keychain service (a sandbox, such as snap or flatpak?)"
+		return "this program may not talk to the keychain service (is it in a sandbox such as snap or flatpak?)"
 	case turnedAway(e):
-		return "the session bus takes no more connections"
+		return "the session bus accepts no more connections"
 	}
-	return "the keychain service refuses: " + quoted(e.text)
+	return "the keychain service reports: " + quoted(e.text)
 }
 
-// itemHint tells how to see and remove an account's item by hand.
-func itemHint(name account.Name) string {
+// inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.
+func inspectItem(name account.Name) []any {
 	which := "service " + service + " username " + name.String()
-	return "look at it in your keychain app or with `secret-tool search --all " + which + "`, and remove it with `secret-tool clear " + which + "`"
+	return []any{"secret-tool search --all " + which, "secret-tool clear " + which}
 }

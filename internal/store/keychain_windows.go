@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 
-	"github.com/zalando/go-keyring"
 	"golang.org/x/sys/windows"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -12,27 +11,19 @@ import (
 // CRED_MAX_CREDENTIAL_BLOB_SIZE of wincred.h, in bytes: go-keyring stores a text as it is, not in UTF-16.
 const itemLimit = 2560
 
-func openItems(options KeychainOptions, p *patience) items {
-	return &library{
-		options:    options,
-		patience:   p,
-		getItem:    keyring.Get,
-		setItem:    keyring.Set,
-		deleteItem: keyring.Delete,
-		isAbsent:   func(err error) bool { return errors.Is(err, keyring.ErrNotFound) },
-		explain:    explainCredentialManager,
-	}
-}
+// mayAsk says that no call waits for the user.
+const mayAsk = false
 
-func explainCredentialManager(err error) error {
+// explainKeychain says what an error of the Credential Manager means.
+func explainKeychain(err error) error {
 	if errors.Is(err, windows.ERROR_NO_SUCH_LOGON_SESSION) {
 		return unusable(err, "this logon session has no Credential Manager, as over SSH or in a service")
 	}
 	return unusable(err, quoted(err.Error()))
 }
 
-// itemHint tells how to see and remove an account's item by hand.
-func itemHint(name account.Name) string {
+// inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.
+func inspectItem(name account.Name) []any {
 	which := service + ":" + name.String()
-	return "look at it in the Credential Manager or with `cmdkey /list:" + which + "`, and remove it with `cmdkey /delete:" + which + "`"
+	return []any{"cmdkey /list:" + which, "cmdkey /delete:" + which}
 }

@@ -145,7 +145,7 @@ func TestKeychainCredentialManagerLimit(t *testing.T) {
 	if err := it.set(t.Context(), "mollie", "", strings.Repeat("x", itemLimit)); err != nil {
 		t.Errorf("%d bytes: %v", itemLimit, err)
 	}
-	if err := it.set(t.Context(), "mollie", "", strings.Repeat("x", itemLimit+1)); !fail.Is(err, fail.Store) || fail.HintOf(err) == "" {
+	if err := it.set(t.Context(), "mollie", "", strings.Repeat("x", itemLimit+1)); !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
 		t.Errorf("%d bytes: %v, want a failure of the store with a hint", itemLimit+1, err)
 	}
 	if err := it.remove(t.Context(), "mollie"); err != nil {
@@ -218,7 +218,7 @@ func TestKeychainCredentialManagerItems(t *testing.T) {
 	if blob, user := readItem(t, "tokencli:mollie/shop-b", generic); string(blob) != string(text) || user != "mollie/shop-b" {
 		t.Errorf("the item of %q is not the credential's stored form", user)
 	}
-	if hint := itemHint(shopB); !strings.Contains(hint, "`cmdkey /delete:tokencli:mollie/shop-b`") {
+	if hint := inspectItem(shopB)[1]; hint != "cmdkey /delete:tokencli:mollie/shop-b" {
 		t.Errorf("hint %q", hint)
 	}
 
@@ -257,8 +257,8 @@ func TestKeychainCredentialManagerItemsOfOthers(t *testing.T) {
 			writeItem(t, "tokencli:mollie", "somebody", generic, blob)
 
 			c, err := k.Get(t.Context(), mollie)
-			if c != nil || !fail.Is(err, fail.Store) || errors.Is(err, ErrNotFound) || !strings.Contains(fail.HintOf(err), "cmdkey") {
-				t.Fatalf("Get = %v, %v (hint %q); want a failure of the store with a hint", c, err, fail.HintOf(err))
+			if c != nil || !fail.Is(err, fail.Store) || errors.Is(err, ErrNotFound) || !advises(err, fail.DoInspectItem) {
+				t.Fatalf("Get = %v, %v (%+v); want a failure of the store with a hint", c, err, fail.Advice(err))
 			}
 			checkError(t, err)
 			if err := k.Put(t.Context(), sample(mollie, 2)); !fail.Is(err, fail.Store) {

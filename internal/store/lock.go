@@ -19,27 +19,26 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// Locks keeps processes, and the goroutines of one process, from renewing the same account at the same
-// time. Each account has a file of its own in a folder of the state folder, "locks-file" for the store
-// "file", which is never deleted (a deleted one could be locked by two) and holds nothing. The operating
-// system frees a lock when its holder dies, however that happens. Stores do not share locks: the same
-// account in two stores is two logins.
+// Locks keeps processes, and the goroutines of one process, from refreshing the same account at the same
+// time. Each account has an empty file in a folder of the state folder ("locks-file" for the store "file").
+// It is never deleted: two processes could then lock two files of the same name. The operating system
+// releases a lock when its holder dies. Stores do not share locks: the same account in two stores is two
+// logins.
 //
 // Waits are bounded by the context alone. A deadline that passes is a failure of kind fail.Store, a
 // cancelled context one of kind fail.Interrupted; both wrap the context's error.
 type Locks struct {
-	Dir   string // the state folder; it is made when it is not there
+	Dir   string // the state folder, created if needed
 	Store string // the kind of the store
-	// Notice is called once for a wait that has lasted a second, from the goroutine that waits. It may
-	// be nil.
+	// Notice is called once, after a second, from the goroutine that waits. It may be nil.
 	Notice func(account.Name)
 }
 
 const (
 	noticeAfter = time.Second
 	firstPause  = 2 * time.Millisecond
-	// longestPause is how late a waiter may notice that the lock is free. 200 waiters that look this
-	// often cost a few hundredths of a processor.
+	// longestPause is how late a waiter may notice that the lock is free. 200 waiters that poll this often
+	// cost a few hundredths of a processor.
 	longestPause = 50 * time.Millisecond
 )
 
@@ -62,8 +61,21 @@ func (l Locks) Try(ctx context.Context, name account.Name) (release func(), ok b
 	return releaser(lock), true, nil
 }
 
-// Wait returns when nobody has the account's lock, at once where nobody does. All who wait are let go
-// together. It takes no lock: another may have it by the time Wait returns.
+// Hold waits for the account's lock and takes it. The caller must call release (see Try).
+func (l Locks) Hold(ctx context.Context, name account.Name) (release func(), err error) {
+	for {
+		release, ok, err := l.Try(ctx, name)
+		if err != nil || ok {
+			return release, err
+		}
+		if err := l.Wait(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Wait returns when no process holds the account's lock. All waiters return together. It takes no lock:
+// another process may hold it by the time Wait returns.
 func (l Locks) Wait(ctx context.Context, name account.Name) error {
 	lock, err := l.open(ctx, name)
 	if err != nil {
@@ -91,8 +103,8 @@ func (l Locks) open(ctx context.Context, name account.Name) (*flock.Flock, error
 
 func (l Locks) folder() string { return "locks-" + l.Store }
 
-// poll calls try until it succeeds, at intervals that grow and vary so that waiters do not move in step.
-// The blocking call of the operating system is no choice: it cannot be interrupted.
+// poll calls try until it succeeds, at intervals that grow and vary so that waiters do not poll in step.
+// The blocking call of the operating system cannot be interrupted.
 func (l Locks) poll(ctx context.Context, name account.Name, try func() (bool, error)) error {
 	start, noticed := time.Now(), l.Notice == nil
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -107,7 +119,7 @@ func (l Locks) poll(ctx context.Context, name account.Name, try func() (bool, er
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return notHad(ctx, name, time.Since(start))
+			return timedOut(ctx, name, time.Since(start))
 		case <-timer.C:
 		}
 		if !noticed && time.Since(start) >= noticeAfter {
@@ -117,14 +129,14 @@ func (l Locks) poll(ctx context.Context, name account.Name, try func() (bool, er
 	}
 }
 
-func notHad(ctx context.Context, name account.Name, waited time.Duration) error {
+func timedOut(ctx context.Context, name account.Name, waited time.Duration) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ended(ctx)
 	}
 	return &fail.Error{
 		Kind: fail.Store,
-		Text: fmt.Sprintf("lock of %s not had within %.0f s: another tokencli is renewing it", name, max(1, waited.Seconds())),
-		Hint: "try again; if it stays so, end the tokencli that hangs: the lock ends with it",
+		Text: fmt.Sprintf("could not acquire the lock for %s within %.0fs: another tokencli process is refreshing it", name, max(1, waited.Seconds())),
+		Do:   fail.DoEndHolder,
 		Err:  ctx.Err(),
 	}
 }
@@ -134,11 +146,11 @@ func (l Locks) failure(name account.Name, err error) error {
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	return fail.New(fail.Store, "lock of %s in %s cannot be used: %w", name, redact.Printable(filepath.Join(l.Dir, l.folder())), err).
-		WithHint("set TOKENCLI_STATE_DIR to a folder on a local disk that you can write")
+	return fail.New(fail.Store, "cannot use the lock for %s in %s: %w", name, redact.Printable(filepath.Join(l.Dir, l.folder())), err).
+		Advise(fail.DoSetStateDir)
 }
 
 func releaser(lock *flock.Flock) func() {
-	// Unlock fails only for a descriptor that is no longer open, and then the lock is gone.
+	// Unlock fails only for a descriptor that is closed, and then the lock is released.
 	return sync.OnceFunc(func() { _ = lock.Unlock() })
 }

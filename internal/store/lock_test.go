@@ -32,7 +32,7 @@ func TestLockPeer(t *testing.T) {
 	case "":
 		return // no part is to be played
 	case "hold": // until it is killed or its standard input ends
-		release, err := acquireLock(t.Context(), locks, mollie)
+		release, err := locks.Hold(t.Context(), mollie)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestLockPeer(t *testing.T) {
 		release()
 	case "count": // read, wait, write: loses steps unless it is alone
 		for range peerSteps {
-			release, err := acquireLock(t.Context(), locks, mollie)
+			release, err := locks.Hold(t.Context(), mollie)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,20 +99,7 @@ func acquire(t *testing.T, l Locks, name account.Name, within time.Duration) (fu
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	return acquireLock(ctx, l, name)
-}
-
-// acquireLock takes the lock as a refresh does: try, wait for the holder, try again.
-func acquireLock(ctx context.Context, l Locks, name account.Name) (func(), error) {
-	for {
-		release, ok, err := l.Try(ctx, name)
-		if err != nil || ok {
-			return release, err
-		}
-		if err := l.Wait(ctx, name); err != nil {
-			return nil, err
-		}
-	}
+	return l.Hold(ctx, name)
 }
 
 func TestLockExcludesProcesses(t *testing.T) {
@@ -148,7 +135,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 		wg.Go(func() {
 			release, err := acquire(t, l, mollie, 20*time.Second)
 			if err != nil {
-				t.Errorf("Acquire: %v", err)
+				t.Errorf("Hold: %v", err)
 				return
 			}
 			most.Store(max(most.Load(), inside.Add(1)))
@@ -181,14 +168,14 @@ func TestLockKilledHolder(t *testing.T) {
 
 func TestLockDeadline(t *testing.T) {
 	l := Locks{Store: "file", Dir: stateDir(t)}
-	release, err := acquireLock(t.Context(), l, mollie)
+	release, err := l.Hold(t.Context(), mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	calls := map[string]func(context.Context) error{
-		"Acquire": func(ctx context.Context) error { _, err := acquireLock(ctx, l, mollie); return err },
-		"Wait":    func(ctx context.Context) error { return l.Wait(ctx, mollie) },
+		"Hold": func(ctx context.Context) error { _, err := l.Hold(ctx, mollie); return err },
+		"Wait": func(ctx context.Context) error { return l.Wait(ctx, mollie) },
 	}
 	for call, do := range calls {
 		t.Run(call, func(t *testing.T) {
@@ -196,10 +183,10 @@ func TestLockDeadline(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			err := do(ctx)
-			if !fail.Is(err, fail.Store) || !errors.Is(err, context.DeadlineExceeded) || fail.HintOf(err) == "" {
+			if !fail.Is(err, fail.Store) || !errors.Is(err, context.DeadlineExceeded) || fail.Advice(err) == nil {
 				t.Errorf("%v, want a failure of the store", err)
 			}
-			if want := "lock of mollie not had within 1 s: another tokencli is renewing it"; err.Error() != want {
+			if want := "could not acquire the lock for mollie within 1s: another tokencli process is refreshing it"; err.Error() != want {
 				t.Errorf("%q, want %q", err, want)
 			}
 			if took := time.Since(start); took > 5*time.Second {
@@ -236,7 +223,7 @@ func TestLockDeadline(t *testing.T) {
 func TestLockRelease(t *testing.T) {
 	l := Locks{Store: "file", Dir: stateDir(t)}
 	ctx, cancel := context.WithCancel(t.Context())
-	first, err := acquireLock(ctx, l, mollie)
+	first, err := l.Hold(ctx, mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +293,7 @@ func TestLockNotice(t *testing.T) {
 		}
 		noticed.Add(1)
 	}}
-	release, err := acquireLock(t.Context(), l, mollie)
+	release, err := l.Hold(t.Context(), mollie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,20 +343,20 @@ func TestLockUnusable(t *testing.T) {
 			test.harm(t, l.Dir)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			_, errAcquire := acquireLock(ctx, l, mollie)
+			_, errHold := l.Hold(ctx, mollie)
 			_, _, errTry := l.Try(ctx, mollie)
-			for call, err := range map[string]error{"Acquire": errAcquire, "Try": errTry, "Wait": l.Wait(ctx, mollie)} {
-				if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" || errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("%s = %v (hint %q), want a failure of the store", call, err, fail.HintOf(err))
+			for call, err := range map[string]error{"Hold": errHold, "Try": errTry, "Wait": l.Wait(ctx, mollie)} {
+				if !fail.Is(err, fail.Store) || fail.Advice(err) == nil || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s = %v (%+v), want a failure of the store", call, err, fail.Advice(err))
 				}
 			}
 		})
 	}
-	_, err := acquireLock(t.Context(), Locks{Store: "file"}, mollie)
-	if !fail.Is(err, fail.Store) || !strings.Contains(fail.HintOf(err), "TOKENCLI_STATE_DIR") {
-		t.Errorf("Acquire without a state folder = %v (hint %q)", err, fail.HintOf(err))
+	_, err := Locks{Store: "file"}.Hold(t.Context(), mollie)
+	if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
+		t.Errorf("Hold without a state folder = %v (%+v)", err, fail.Advice(err))
 	}
-	if _, err := acquireLock(t.Context(), Locks{Store: "file", Dir: t.TempDir()}, account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
-		t.Errorf("Acquire of no account name = %v", err)
+	if _, err := (Locks{Store: "file", Dir: t.TempDir()}).Hold(t.Context(), account.Name{Provider: "../up"}); !fail.Is(err, fail.Usage) {
+		t.Errorf("Hold of no account name = %v", err)
 	}
 }

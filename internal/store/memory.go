@@ -12,11 +12,11 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// Memory keeps credentials as long as the process lives: for `demo` and for tests. The zero value is an
+// Memory keeps credentials until the process ends: for `demo` and for tests. The zero value is an
 // empty store. It is safe for use by several goroutines.
 type Memory struct {
 	mu      sync.RWMutex
-	records map[account.Name][]byte // stored forms, so that nothing is shared with callers
+	records map[account.Name][]byte // encoded, so that nothing is shared with callers
 }
 
 // Kind returns "memory".
@@ -42,8 +42,7 @@ func (m *Memory) get(name account.Name) (*credential.Credential, error) {
 	}
 	c, err := credential.Decode(name, record)
 	if err != nil {
-		return nil, fail.New(fail.Store, "the record of %s in memory: %w", name, err).
-			WithHint("start tokencli again: what is kept in memory is gone then")
+		return nil, fail.New(fail.Store, "the record of %s in memory: %w", name, err).Advise(fail.DoTryAgain)
 	}
 	return c, nil
 }
@@ -83,7 +82,7 @@ func (m *Memory) write(ctx context.Context, c *credential.Credential, check func
 	return nil
 }
 
-// Delete forgets the account.
+// Delete removes the account.
 func (m *Memory) Delete(ctx context.Context, name account.Name) error {
 	if err := usable(ctx, name); err != nil {
 		return err

@@ -13,16 +13,16 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// Names is the list of accounts, and of nothing else about them, for a store that cannot be listed. Each
+// Names is the list of accounts, and nothing else about them, for a store that cannot be listed. Each
 // account is an empty file in the folder "names" of the state folder, so that adding and removing need no
 // lock between processes. Losing the list loses no credential.
 //
 // Failures are of kind fail.Store. It is safe for use by several goroutines and processes at once.
 type Names struct {
-	Dir string // the state folder; it is made when a name is added
+	Dir string // the state folder; adding a name creates it
 }
 
-// Add puts an account on the list. Adding it again is no failure.
+// Add adds an account to the list. Adding it again is no failure.
 func (n Names) Add(name account.Name) error {
 	path, err := n.path(name, safefile.EnsureDir)
 	if err != nil {
@@ -34,7 +34,7 @@ func (n Names) Add(name account.Name) error {
 	return nil
 }
 
-// Remove takes an account off the list. Removing what is not on it is no failure.
+// Remove removes an account from the list. If it is not on it, that is no failure.
 func (n Names) Remove(name account.Name) error {
 	path, err := n.path(name, safefile.CheckDir)
 	if err != nil {
@@ -43,8 +43,8 @@ func (n Names) Remove(name account.Name) error {
 	return safefile.Remove(path)
 }
 
-// List returns the accounts on the list, sorted: none where there is no state folder yet. Files that are
-// not named as an account are passed over.
+// List returns the accounts on the list, sorted: none if there is no state folder. Files that are not
+// named as an account are skipped.
 func (n Names) List() ([]account.Name, error) { return listFolder(n.Dir, "names", "") }
 
 func (n Names) path(name account.Name, check func(string) error) (string, error) {
@@ -55,7 +55,7 @@ func (n Names) path(name account.Name, check func(string) error) (string, error)
 	return filepath.Join(folder, name.File()), err
 }
 
-// subfolder returns the path of a folder in the state folder, after check found nothing against either.
+// subfolder returns the path of a folder in the state folder, after check accepted both.
 func subfolder(dir, name string, check func(string) error) (string, error) {
 	if err := check(dir); err != nil {
 		return "", err
@@ -86,18 +86,18 @@ func listFolder(dir, name, suffix string) ([]account.Name, error) {
 	return names, nil
 }
 
-// absent is the error for an account that a store keeps nothing of.
+// absent is the error for an account that is not in the store.
 func absent(name account.Name) error {
 	return &fail.Error{
 		Kind: fail.NotLoggedIn,
 		Text: "not logged in to " + name.String(),
-		Hint: "tokencli login " + name.String(),
-		Err:  ErrNotFound,
+		Do:   fail.DoLogIn, About: []string{name.String()},
+		Err: ErrNotFound,
 	}
 }
 
-// ended returns the failure for a context that is over: an interruption where it was cancelled, a failure
-// of the store where its time was up. It returns nil while the context lasts.
+// ended returns the failure for a context that has ended: an interruption if it was cancelled, a failure of
+// the store if its deadline passed. Otherwise it returns nil.
 func ended(ctx context.Context) error {
 	err := ctx.Err()
 	switch {
@@ -106,10 +106,10 @@ func ended(ctx context.Context) error {
 	case errors.Is(err, context.Canceled):
 		return &fail.Error{Kind: fail.Interrupted, Text: "interrupted", Err: err}
 	}
-	return &fail.Error{Kind: fail.Store, Text: "the time for the store was up", Hint: "try again", Err: err}
+	return &fail.Error{Kind: fail.Store, Text: "the store did not answer in time", Do: fail.DoTryAgain, Err: err}
 }
 
-// usable returns the failure for a context that is over or a name that is none.
+// usable returns the failure for a context that has ended or an invalid name.
 func usable(ctx context.Context, name account.Name) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -117,7 +117,7 @@ func usable(ctx context.Context, name account.Name) error {
 	return valid(name)
 }
 
-// valid returns the failure for a name that account.Parse does not return: it must not become part of a
+// valid returns the failure for a name that account.Parse would not return: it must not become part of a
 // path.
 func valid(name account.Name) error {
 	parsed, err := account.Parse(name.String())

@@ -117,8 +117,8 @@ func TestNamesRefused(t *testing.T) {
 	chmod(t, filepath.Join(n.Dir, "names"), 0o777)
 	_, err := n.List()
 	for _, err := range []error{err, n.Add(shopB), n.Remove(mollie), (Names{}).Add(mollie)} {
-		if !fail.Is(err, fail.Store) || fail.HintOf(err) == "" || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%v (hint %q), want a failure of the store", err, fail.HintOf(err))
+		if !fail.Is(err, fail.Store) || fail.Advice(err) == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v (%+v), want a failure of the store", err, fail.Advice(err))
 		}
 	}
 }

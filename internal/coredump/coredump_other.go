@@ -1,0 +1,6 @@
+//go:build !linux
+
+package coredump
+
+// undumpable has no counterpart here.
+func undumpable() {}

@@ -1,0 +1,267 @@
+package oauth
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
+)
+
+// Tokens is where a Transport gets the access tokens of one login. It is safe for concurrent use.
+type Tokens interface {
+	// Token returns the access token, refreshed if it has expired.
+	Token(context.Context) (string, error)
+	// Replace returns another token after an API refused this one. It returns ErrNoOther if the refusal has
+	// to be accepted, because the token cannot be refreshed or was refreshed just now.
+	Replace(ctx context.Context, refused string) (string, error)
+}
+
+// ErrNoOther is returned by Tokens.Replace.
+var ErrNoOther = errors.New("there is no other token")
+
+// OneToken is the Tokens of a login of which only an access token is at hand.
+type OneToken string
+
+// Token returns the token.
+func (t OneToken) Token(context.Context) (string, error) { return string(t), nil }
+
+// Replace returns ErrNoOther.
+func (t OneToken) Replace(context.Context, string) (string, error) { return "", ErrNoOther }
+
+// RefusedError is returned by Transport.RoundTrip if the API refused the token and refreshing it failed.
+type RefusedError struct {
+	Answer *http.Response // the refusal; its body has to be closed
+	Err    error          // why there is no other token
+}
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// maxRepeat is the size of the largest body that is sent again with another token.
+const maxRepeat = 1 << 20
+
+// Transport is an http.RoundTripper for requests to the API of one login. It presents the token the
+// provider's way, sends it only to the origins of the login, and refreshes it once if the API says that it
+// has expired. Answers stream. Their headers do not contain the token. Errors are *Error, or *RefusedError.
+type Transport struct {
+	Client *Client
+	Tokens Tokens
+	// Retry repeats a GET or HEAD without a body within the bounds of all traffic.
+	Retry bool
+	// Wait bounds the time until the answer begins, or since the last piece of the body was sent. Idle bounds
+	// the time between two pieces of the answer. 0: no bound.
+	Wait, Idle time.Duration
+}
+
+// RoundTrip sends a request. See http.RoundTripper.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !t.Client.ownAPI(req.URL) {
+		return nil, t.Client.notSentTo(req.URL)
+	}
+	token, err := t.Tokens.Token(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.send(req, token)
+	if err != nil || t.Client.judgeAPI(resp) != isDead || !repeatable(req) {
+		return resp, err
+	}
+	other, err := t.Tokens.Replace(req.Context(), token)
+	switch {
+	case errors.Is(err, ErrNoOther), err == nil && other == token:
+		return resp, nil
+	case err != nil:
+		return nil, &RefusedError{Answer: resp, Err: err}
+	}
+	discard(resp)
+	again := req.Clone(req.Context())
+	if req.GetBody != nil {
+		if again.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return t.send(again, other)
+}
+
+// Elsewhere sends a request to another origin, without the token and without a body.
+func (t *Transport) Elsewhere(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		return nil, t.Client.notSentTo(req.URL)
+	}
+	return t.send(req, "")
+}
+
+func (c *Client) notSentTo(u *url.URL) *Error {
+	return &Error{Unspent: true, Fail: fail.New(fail.Usage, "%s is not an address of %s's API; nothing was sent", redact.Scrub(provider.Origin(u), 80), c.Definition.Title)}
+}
+
+// repeatable reports whether a request can be sent again.
+func repeatable(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil && req.ContentLength >= 0 && req.ContentLength <= maxRepeat
+}
+
+// ownAPI reports whether an address has the scheme, host and port of the API or of a whoami request.
+func (c *Client) ownAPI(u *url.URL) bool {
+	addresses := []string{c.Definition.API.URL}
+	for _, probe := range c.Definition.WhoAmI {
+		addresses = append(addresses, probe.URL)
+	}
+	for _, address := range addresses {
+		if own, err := url.Parse(address); err == nil && own.Host != "" && provider.Origin(own) == provider.Origin(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// send sends a request with a token; "": without one.
+func (t *Transport) send(req *http.Request, token string) (*http.Response, error) {
+	bound, cancel := context.WithCancelCause(req.Context())
+	timer := newTimer(t.Wait, func() { cancel(context.DeadlineExceeded) })
+	var resp *http.Response
+	once := func() (*answer, error) {
+		if resp != nil {
+			discard(resp)
+			resp = nil
+		}
+		asked := t.Client.now()
+		got, err := t.Client.do(t.dress(req.Clone(bound), token, timer), []string{token})
+		if err != nil {
+			if cause := context.Cause(bound); cause != nil {
+				err = cause
+			}
+			var body *unreadableBody
+			if errors.As(err, &body) {
+				return nil, fail.New(fail.Usage, "could not read the data: %w", body.err)
+			}
+			if errors.As(err, new(*fail.Error)) && fail.Is(err, fail.Usage) {
+				return nil, err
+			}
+			return nil, t.Client.unreachable(req, err, []string{token})
+		}
+		resp = got
+		return &answer{status: got.StatusCode, header: got.Header, asked: asked}, nil
+	}
+	var err error
+	if t.Retry && req.Body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
+		_, err = t.Client.try(req.Context(), bound, once)
+	} else {
+		_, err = once()
+	}
+	if err != nil {
+		if resp != nil {
+			discard(resp)
+		}
+		timer.stop()
+		cancel(nil)
+		return nil, err
+	}
+	mask(resp, token)
+	resp.Request = req.WithContext(context.WithValue(req.Context(), tokenKey{}, token))
+	timer.restart(t.Idle)
+	resp.Body = &incoming{ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) }}
+	return resp, nil
+}
+
+func (t *Transport) title(req *http.Request) string {
+	if t.Client.ownAPI(req.URL) {
+		return t.Client.Definition.Title
+	}
+	return req.URL.Host
+}
+
+// dress completes a request: tokencli's own headers unless the caller set them, and the token.
+func (t *Transport) dress(req *http.Request, token string, timer *timer) *http.Request {
+	u := *req.URL
+	req.URL = &u
+	for name, value := range map[string]string{"Accept": "application/json, */*;q=0.5", "User-Agent": cmp.Or(t.Client.UserAgent, "tokencli")} {
+		if _, set := req.Header[name]; !set {
+			req.Header.Set(name, value)
+		}
+	}
+	if token != "" {
+		t.Client.Present(req, token)
+	}
+	wrap := func(body io.ReadCloser) io.ReadCloser { return &outgoing{ReadCloser: body, timer: timer} }
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = wrap(req.Body)
+	}
+	if open := req.GetBody; open != nil {
+		req.GetBody = func() (io.ReadCloser, error) { // for a kept connection that turns out closed
+			body, err := open()
+			if err != nil {
+				return nil, &unreadableBody{err}
+			}
+			return wrap(body), nil
+		}
+	}
+	return req
+}
+
+// Present puts the token where the provider wants it: into the header (RFC 6750 2.1) or into the query.
+func (c *Client) Present(req *http.Request, token string) {
+	if param := c.Definition.API.QueryParam; param != "" {
+		req.URL.RawQuery = SetParam(req.URL.RawQuery, param, token)
+		return
+	}
+	req.Header.Set("Authorization", bearer+" "+token)
+}
+
+// mask removes the token from the headers of an answer, in whatever spelling it was echoed.
+func mask(resp *http.Response, token string) {
+	if token == "" {
+		return
+	}
+	clean := func(text string) string {
+		if text = redact.Secrets(text, token); holds(text, token) {
+			return redact.Mask
+		}
+		return text
+	}
+	resp.Status = clean(resp.Status)
+	for _, header := range []http.Header{resp.Header, resp.Trailer} {
+		for _, values := range header {
+			for i := range values {
+				values[i] = clean(values[i])
+			}
+		}
+	}
+}
+
+type tokenKey struct{}
+
+// Scrub makes text from an answer fit to be printed, without the token that was presented for it. At most limit
+// characters are kept.
+func Scrub(resp *http.Response, text string, limit int) string {
+	token, _ := resp.Request.Context().Value(tokenKey{}).(string)
+	return redact.Scrub(text, limit, token)
+}
+
+// holds reports whether a text contains the token, however often it is percent-encoded.
+func holds(text, token string) bool {
+	for range 4 {
+		if strings.Contains(text, token) || redact.Secrets(text, token) != text {
+			return true
+		}
+		plain, err := url.PathUnescape(text)
+		if err != nil || plain == text {
+			return false
+		}
+		text = plain
+	}
+	return false
+}
+
+// discard closes a response, and keeps its connection if little of it is left to read.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	_ = resp.Body.Close()
+}
