@@ -60,7 +60,7 @@ func TestOwnCertificateIsReplaced(t *testing.T) {
 			t.Errorf("%s: not replaced for good", name)
 		}
 	}
-	if own(t, "", now).fingerprint() == own(t, "", now).fingerprint() {
+	if first, second := own(t, "", now), own(t, "", now); first.fingerprint() == second.fingerprint() {
 		t.Error("without a folder, two logins have one certificate")
 	}
 }

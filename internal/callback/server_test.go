@@ -381,7 +381,9 @@ func TestNoStateWasSent(t *testing.T) {
 // then would be lost.
 func TestPageIsSentBeforeItIsCountedOut(t *testing.T) {
 	w := &recorder{header: http.Header{}}
-	send(w, http.StatusOK, []byte("page"))
+	if err := send(w, http.StatusOK, []byte("page")); err != nil {
+		t.Fatal(err)
+	}
 	if !w.flushed {
 		t.Error("the page waits in a buffer")
 	}
@@ -411,7 +413,7 @@ func FuzzCallback(f *testing.F) {
 	for _, seed := range []string{
 		"code=the-code&state=" + testState, "error=access_denied&error_description=no&state=" + testState,
 		"code=a&code=b&state=" + testState, "state=" + testState, "code=%zz", "code=%00&state=" + testState, "iss=https://a&code=x&state=" + testState,
-		"", "&&&", "error=%1b%5b2J&state=" + testState, "code=a;b", "error=<script>&state=" + testState,
+		"", "&&&", "code=+x&state=" + testState, "x=1?code=the-code&state=" + testState, "error=%1b%5b2J&state=" + testState, "code=a;b", "error=<script>&state=" + testState,
 	} {
 		f.Add(seed)
 	}
@@ -423,7 +425,7 @@ func FuzzCallback(f *testing.F) {
 		w := &recorder{header: http.Header{}}
 		r.page.headers(w.header)
 		r.callback(w, &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: query}})
-		params, parseErr := url.ParseQuery(query)
+		params, parseErr := parseQuery(query)
 		if r.isSettled() {
 			if parseErr != nil || len(params["state"]) != 1 || params.Get("state") != testState {
 				t.Errorf("%q ended the login", query)
