@@ -132,7 +132,7 @@ func (r *Receiver) showOutcome(w http.ResponseWriter, req *http.Request, again b
 	case !known:
 		content = pending()
 	case r.outcome != nil:
-		content = failure(redact.Scrub(redact.Composed(r.outcome.Error(), append(secrets, r.opts.State)...), 300))
+		content = failure(redact.Scrub(r.outcome.Error(), 300, append(secrets, r.opts.State)...))
 	case again:
 		content = already()
 	default:
