@@ -19,8 +19,6 @@ import (
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
-const repository = "../.."
-
 // byScripts are the pages whose examples do not follow from one another: each command line of theirs is run by a
 // script in testdata/script. The commands of every other page are run in order, as a reader would.
 var byScripts = []string{

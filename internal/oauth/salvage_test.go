@@ -42,6 +42,7 @@ func zipped(w io.Writer) io.WriteCloser    { return gzip.NewWriter(w) }
 func deflated(w io.Writer) io.WriteCloser  { return zlib.NewWriter(w) }
 func unwrapped(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 9); return f }
 func chunked(text string) string           { return fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(text), text) }
+
 func head(fields ...string) string {
 	return "HTTP/1.1 200 OK\r\n" + strings.Join(append(fields, "", ""), "\r\n")
 }
@@ -222,7 +223,7 @@ func mustJSON(t *testing.T, v any) []byte {
 func secureRaw(t *testing.T, answer string) (address string, c *Client) {
 	t.Helper()
 	p, trusting := secure(t, func(*tls.Config) {})
-	l, err := tls.Listen("tcp", "127.0.0.1:0", p.TLS) //nolint:noctx // a test's own listener
+	l, err := tls.Listen("tcp", "127.0.0.1:0", p.TLS)
 	if err != nil {
 		t.Fatal(err)
 	}

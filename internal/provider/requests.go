@@ -68,8 +68,11 @@ func Kinds() []Kind {
 		{
 			Path: "token.token_exchange", Grant: "token_exchange", // RFC 8693 2.1
 			standard: [][2]string{
-				{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"}, {"subject_token", "{assertion}"},
-				{"subject_token_type", "urn:ietf:params:oauth:token-type:jwt"}, {"scope", "{scope}"}, {"resource", "{resource}"},
+				{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"},
+				{"subject_token", "{assertion}"},
+				{"subject_token_type", "urn:ietf:params:oauth:token-type:jwt"},
+				{"scope", "{scope}"},
+				{"resource", "{resource}"},
 			},
 			holders: []string{"assertion", "scope", "resource"},
 			needs:   []string{"assertion"},
@@ -83,8 +86,12 @@ func Kinds() []Kind {
 		{
 			Path: "authorize", // RFC 6749 4.1.1
 			standard: [][2]string{
-				{"response_type", "code"}, {"client_id", "{client_id}"}, {"redirect_uri", "{redirect_uri}"},
-				{"scope", "{scope}"}, {"state", "{state}"}, {"resource", "{resource}"},
+				{"response_type", "code"},
+				{"client_id", "{client_id}"},
+				{"redirect_uri", "{redirect_uri}"},
+				{"scope", "{scope}"},
+				{"state", "{state}"},
+				{"resource", "{resource}"},
 			},
 			pkce:    [][2]string{{"code_challenge", "{code_challenge}"}, {"code_challenge_method", "S256"}},
 			holders: []string{"redirect_uri", "scope", "state", "resource", "code_challenge"},
