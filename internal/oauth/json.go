@@ -63,6 +63,11 @@ func findObject(text []byte, wanted func(map[string]any) bool) (object map[strin
 			left -= len(text)
 		case errors.As(err, &syntax):
 			left -= max(int(syntax.Offset), 512) // the decoder reads at least so much
+			if cut == nil && syntax.Offset > 2 { // cut, and something else follows
+				if members := completeMembers(text); wanted(members) {
+					cut = members
+				}
+			}
 		}
 		text = text[1:]
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -223,5 +224,36 @@ func TestExpiryIsCountedFromTheRequest(t *testing.T) {
 	got, err = refresh(c)
 	if err != nil || got.RequestedAt.Before(before) || got.RequestedAt.After(time.Now().Add(-50*time.Millisecond)) {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// A definition lists what ends a login and what means to wait, which takes precedence.
+func TestADefinitionListsWhatEndsALogin(t *testing.T) {
+	d := *definition(t, "mollie", "")
+	d.Errors.Ended = []provider.Rule{{Code: "bad_refresh_token"}, {Code: "unauthorized_client", Text: "old refresh token"}, {Text: "the refresh token expired"}}
+	d.Errors.Retry = []provider.Rule{{Code: "slow"}, {Text: "not yet"}}
+	c := &Client{Definition: &d}
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+		kind   fail.Kind
+	}{
+		{"a code in a 200", 200, `{"error":"bad_refresh_token"}`, fail.LoginNeeded},
+		{"a code and a text, in another case", 401, `{"error":"unauthorized_client","error_description":"Old refresh token used."}`, fail.LoginNeeded},
+		{"the code alone", 401, `{"error":"unauthorized_client"}`, fail.Refused},
+		{"a text alone", 400, `{"error":"invalid_request","message":"The Refresh Token expired"}`, fail.LoginNeeded},
+		{"retry takes precedence", 400, `{"error":"invalid_grant","error_description":"Not yet"}`, fail.Unavailable},
+		{"retry in a 200", 200, `{"error":"slow"}`, fail.Unavailable},
+		{"never a 404", 404, `{"error":"bad_refresh_token"}`, fail.Refused},
+		{"never a 429", 429, `{"error":"bad_refresh_token"}`, fail.Unavailable},
+		{"never a 500", 500, `{"error":"bad_refresh_token"}`, fail.Unavailable},
+		{"never HTML", 400, `<html>{"error":"bad_refresh_token"}`, fail.Unavailable},
+		{"never broken JSON", 400, `{"error":"bad_refresh_token"`, fail.Unavailable},
+	} {
+		_, err := c.read(answered(tt.status, tt.body))
+		if e := failure(t, err); e.Fail.Kind != tt.kind || e.Ended != (tt.kind == fail.LoginNeeded) {
+			t.Errorf("%s: kind %d, ended %t: %v", tt.name, e.Fail.Kind, e.Ended, err)
+		}
 	}
 }
