@@ -210,7 +210,7 @@ func (c *Client) send(ctx context.Context, h *call) (*Answer, error) {
 		if !h.own {
 			via = c.transport.Elsewhere
 		}
-		resp, err := via(req) //nolint:bodyclose // Do closes it
+		resp, err := via(req)
 		var refused *oauth.RefusedError
 		if errors.As(err, &refused) {
 			resp, err = refused.Answer, nil

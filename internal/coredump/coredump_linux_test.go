@@ -1,6 +1,7 @@
 package coredump_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	coredump.Disable()
-	child := exec.Command("sh", "-c", "ulimit -Sc; cat /proc/self/stat >/dev/null; test -r /proc/self/environ && echo readable")
+	child := exec.CommandContext(context.Background(), "sh", "-c", "ulimit -Sc; cat /proc/self/stat >/dev/null; test -r /proc/self/environ && echo readable")
 	child.Stdout = os.Stdout
 	if err := coredump.Start(child); err != nil {
 		panic(err)

@@ -130,7 +130,7 @@ func FuzzErrorBody(f *testing.F) {
 				t.Fatalf("status %d grants %+v", status, r)
 			}
 			checkError(t, err, a)
-			resp := &http.Response{StatusCode: status, Header: a.header, Body: io.NopCloser(bytes.NewReader(body)), Request: httptest.NewRequest(http.MethodGet, "/", nil)}
+			resp := &http.Response{StatusCode: status, Header: a.header, Body: io.NopCloser(bytes.NewReader(body)), Request: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)}
 			if api := c.APIFailure(resp, true, ""); api != nil && (api.Ended || redact.Printable(api.Error()) != api.Error()) {
 				t.Errorf("%q, ended %t", api.Error(), api.Ended)
 			}

@@ -229,7 +229,7 @@ func TestTheBoundOnTime(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 			p.one(t)
-			if _, err := whoami(t.Context(), c, c.Definition.API.URL); name == "no answer" && !fail.Is(err, fail.Unavailable) {
+			if _, err := whoami(t.Context(), c, c.Definition.API.URL); name == "no answer" && !fail.Is(err, fail.Unavailable) { //nolint:bodyclose // the caller closes it
 				t.Errorf("whoami: %v", err)
 			}
 		})
@@ -269,7 +269,7 @@ func TestCancellation(t *testing.T) {
 		if e := failure(t, err); e.Fail.Kind != fail.Interrupted || !e.Unspent {
 			t.Errorf("%v", err)
 		}
-		if _, err := whoami(ctx, p.client(t, "mollie"), p.URL); !fail.Is(err, fail.Interrupted) {
+		if _, err := whoami(ctx, p.client(t, "mollie"), p.URL); !fail.Is(err, fail.Interrupted) { //nolint:bodyclose // the caller closes it
 			t.Errorf("%v", err)
 		}
 		if n := len(p.requests()); n != 0 {
@@ -319,7 +319,7 @@ func TestCancellation(t *testing.T) {
 		release := make(chan struct{})
 		p := newPeer(t, func(http.ResponseWriter, *http.Request) { cancel(); <-release })
 		t.Cleanup(func() { close(release) })
-		if _, err := whoami(ctx, p.client(t, "mollie"), p.URL); !fail.Is(err, fail.Interrupted) {
+		if _, err := whoami(ctx, p.client(t, "mollie"), p.URL); !fail.Is(err, fail.Interrupted) { //nolint:bodyclose // the caller closes it
 			t.Errorf("%v", err)
 		}
 	})

@@ -133,7 +133,7 @@ func (t *Transport) send(req *http.Request, token string) (*http.Response, error
 			resp = nil
 		}
 		asked := t.Client.now()
-		got, err := t.Client.do(t.dress(req.Clone(bound), token, timer), []string{token})
+		got, err := t.Client.do(t.dress(req.Clone(bound), token, timer), []string{token}) //nolint:bodyclose // the caller closes it
 		if err != nil {
 			if cause := context.Cause(bound); cause != nil {
 				err = cause

@@ -44,7 +44,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				if e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent || !strings.Contains(e.Error(), "a redirect") || e.Fail.Do != fail.DoCheckBaseURL {
 					t.Errorf("%v", err)
 				}
-				if _, err := whoami(t.Context(), c, c.Definition.API.URL); err != nil {
+				if _, err := whoami(t.Context(), c, c.Definition.API.URL); err != nil { //nolint:bodyclose // the caller closes it
 					t.Errorf("whoami: %v", err)
 				}
 				if c.Definition.Revoke.Request != nil {

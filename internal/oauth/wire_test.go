@@ -258,7 +258,7 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 			continue
 		}
 		noSecrets(t, err)
-		if _, err := whoami(t.Context(), c, address); !fail.Is(err, fail.Usage) {
+		if _, err := whoami(t.Context(), c, address); !fail.Is(err, fail.Usage) { //nolint:bodyclose // the caller closes it
 			t.Errorf("whoami %s: %v", address, err)
 		}
 		c.Definition.Authorize = &provider.Authorize{URL: "://"}
