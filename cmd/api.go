@@ -70,7 +70,7 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
 		Args: func(cmd *cobra.Command, args []string) (err error) {
 			asks := cmd.Flags().Changed("query")
 			if len(args) == 0 || len(args) > 2 || len(args) == 1 && !asks {
-				return usage("which account and path? e.g. tokencli api mollie organizations/me")
+				return usage("which account and path?").Advise(fail.DoGivePath)
 			}
 			if len(args) == 2 {
 				o.request.Path = args[1]

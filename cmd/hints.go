@@ -69,6 +69,7 @@ var hints = [fail.Actions]string{
 	fail.DoRequestSmallerPages:   "request smaller pages",
 	fail.DoRefreshOrLogIn:        "tokencli refresh %[1]s, or tokencli login %[1]s",
 	fail.DoReplaceToken:          "create a new token at the provider, then `tokencli login %s --with-token`",
+	fail.DoGivePath:              "e.g. tokencli api mollie organizations/me",
 }
 
 // hintOf returns the hint of the outermost failure in the chain of err that has one, or "".

@@ -15,7 +15,7 @@ const prefix = "TOKENCLI_"
 
 // general are the variables that belong to no account.
 var general = []string{
-	"TOKENCLI_STORE", "TOKENCLI_CONFIG_DIR", "TOKENCLI_STATE_DIR", "TOKENCLI_OUTPUT", "TOKENCLI_ON_ROTATE", "TOKENCLI_SANDBOX", account.FileKey, account.FilePassphrase,
+	"TOKENCLI_STORE", "TOKENCLI_CONFIG_DIR", "TOKENCLI_STATE_DIR", "TOKENCLI_OUTPUT", "TOKENCLI_DEBUG", "TOKENCLI_ON_ROTATE", "TOKENCLI_SANDBOX", account.FileKey, account.FilePassphrase,
 }
 
 // ofAccounts are what the variables of accounts end in.

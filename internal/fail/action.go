@@ -125,6 +125,9 @@ const (
 	// DoAddLines: add to [setting] the lines [text], then rewrap.
 	DoAddLines
 
+	// DoGivePath: give an account and a path of its API.
+	DoGivePath
+
 	// Actions counts the actions and is none itself.
 	Actions
 )
