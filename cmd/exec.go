@@ -107,12 +107,11 @@ func (a *app) exec(ctx context.Context, o execOptions) error {
 	environ := account.Environ(os.Environ())
 	for i, name := range o.names {
 		c, err := s.Token(ctx, name, o.minTTL)
-		if c == nil {
+		if unsaved := session.Unsaved(err); unsaved != nil {
+			a.report(err) // before the command can hide it
+			c = unsaved
+		} else if err != nil {
 			return err
-		}
-		if err != nil {
-			// The token is good; what is lost, or kept elsewhere, is said before the command can hide it.
-			a.report(err)
 		}
 		environ = setVariable(environ, variables[i], c.AccessToken.Reveal())
 	}

@@ -118,7 +118,7 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 		text += " with a static token; the provider was not asked"
 	case !c.AccessExpiresAt.IsZero():
 		text += ", valid for " + lifeOf(c)
-		if c.RefreshToken != "" || c.Mintable() {
+		if s.CanRefresh(c) == nil {
 			text += " and renewed from then on"
 		} else {
 			text += " and then over: no refresh token came with it"

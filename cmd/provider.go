@@ -125,7 +125,7 @@ how they are used and ended. What no source tells is listed as unknown, with the
 }
 
 func (a *app) showProvider(s *session.Session, name string) error {
-	facts, err := s.Facts(name)
+	facts, err := s.Describe(name)
 	if err != nil {
 		return err
 	}

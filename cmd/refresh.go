@@ -198,15 +198,14 @@ func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.N
 	if o.all || limited {
 		st, err := s.Status(ctx, name)
 		switch {
-		case o.all && fail.Is(err, fail.NotLoggedIn):
-			answer.Skipped = "not logged in" // on the list of names, but forgotten in the keychain itself
-			return "", nil
 		case err != nil:
 			return "", err
 		case o.all && st.Static():
 			answer.Skipped = "a static token"
 			return "", nil
-		case o.all && st.Dead():
+		case st.Vanished:
+			return "", st.Blocked
+		case o.all && st.Expired():
 			answer.Skipped = "the login has ended"
 			return "", nil
 		case limited && !st.EndsWithin(o.within, a.now()):

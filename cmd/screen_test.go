@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func standing(name string, change func(*session.Status)) *session.Status {
 	if err != nil {
 		panic(err)
 	}
-	st := &session.Status{Account: n, Grant: "authorization_code", State: "valid", Renews: true, Store: "keychain"}
+	st := &session.Status{Account: n, Grant: "authorization_code", State: "valid", Store: "keychain"}
 	st.AccessExpiresAt, st.RefreshExpiresAt = noon.Add(time.Hour), noon.Add(14*24*time.Hour)
 	change(st)
 	return st
@@ -83,7 +84,9 @@ func TestStatusTable(t *testing.T) {
 			st.State, st.Grant = "refreshable", "client_credentials"
 			st.AccessExpiresAt = noon.Add(-3 * time.Hour)
 		}),
-		standing("mollie/gone", func(st *session.Status) { st.State, st.Renews, st.Ended = "login_needed", false, true }),
+		standing("mollie/gone", func(st *session.Status) {
+			st.State, st.Blocked, st.Ended = "login_needed", errors.New("the login ended"), true
+		}),
 	}
 	const want = `ACCOUNT      STATE         ACCESS     REFRESH     GRANT   STORE
 mollie/gone  login_needed  in 60 min  refused     code    keychain

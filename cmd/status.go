@@ -98,9 +98,6 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 		needy, ending []string
 	)
 	for i, answer := range answers {
-		if fail.Is(answer.err, fail.NotLoggedIn) && len(o.names) == 0 {
-			continue // on the list of names, but forgotten in the keychain itself
-		}
 		if answer.err != nil {
 			first = a.goOn(first, answer.err)
 			continue
@@ -108,7 +105,7 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 		found = append(found, answer.status)
 		switch st := answer.status; {
 		case !st.NeedsLogin(o.within, a.now()):
-		case st.Renews && !st.NeedsLogin(0, a.now()):
+		case st.Refreshes() && !st.NeedsLogin(0, a.now()):
 			ending = append(ending, names[i].String())
 		default:
 			needy = append(needy, names[i].String())
@@ -234,7 +231,7 @@ func statusTable(found []*session.Status, now time.Time, to screen) string {
 func urgency(a, b *session.Status, now time.Time) int {
 	rank := func(st *session.Status) (int, time.Time) {
 		end := st.AccessExpiresAt
-		if st.Renews {
+		if st.Refreshes() {
 			end = st.RefreshExpiresAt
 		}
 		switch {
@@ -256,7 +253,7 @@ func refreshEnd(st *session.Status, now time.Time) string {
 		return "refused"
 	case !st.RefreshExpiresAt.IsZero():
 		return relative(st.RefreshExpiresAt, now)
-	case st.Renews:
+	case st.Refreshes():
 		return "no end"
 	}
 	return "-"

@@ -156,7 +156,9 @@ func (a *app) token(ctx context.Context, o tokenOptions) error {
 		return err
 	}
 	c, err := s.Token(ctx, o.name, o.minTTL)
-	if c == nil {
+	if unsaved := session.Unsaved(err); unsaved != nil {
+		c = unsaved // its token is printed, and the failure is reported after it
+	} else if err != nil {
 		return err
 	}
 	if printErr := a.printToken(c, o, queryParam); printErr != nil {

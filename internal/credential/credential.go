@@ -123,47 +123,10 @@ func (c *Credential) Fresh(now time.Time, minTTL time.Duration) bool {
 	return left > 0 && left >= minTTL
 }
 
-// Renewable reports whether a new access token can be had without a person: by a refresh token that is
-// not known to be dead or, with the client credentials grant, by minting.
-func (c *Credential) Renewable(now time.Time) bool {
-	if c.Grant == Static {
-		return false
-	}
-	if c.Mintable() {
-		return true
-	}
-	return c.RefreshToken != "" && c.Ended.IsZero() && !c.RefreshExpired(now)
-}
-
-// Mintable reports whether the client's own id and secret are enough for a new token (RFC 6749 4.4).
-func (c *Credential) Mintable() bool {
-	return c.Grant == ClientCredentials && c.ClientID != "" && c.ClientSecret != ""
-}
-
-// RefreshExpired reports whether the refresh token's life is known to be over.
+// RefreshExpired reports whether the refresh token is known to have expired. Like the expiry of an access token, it
+// is not trusted if the credential was obtained in the future.
 func (c *Credential) RefreshExpired(now time.Time) bool {
 	return !c.RefreshExpiresAt.IsZero() && !now.Before(c.RefreshExpiresAt) && !c.ObtainedAt.After(now.Add(maxSkew))
-}
-
-// State is what an account needs, in one word.
-type State string
-
-// The states, as `status` prints them.
-const (
-	Valid       State = "valid"        // the access token can be used
-	Refreshable State = "refreshable"  // the next use renews it
-	LoginNeeded State = "login_needed" // a person has to log in
-)
-
-// State returns the state at a time.
-func (c *Credential) State(now time.Time) State {
-	switch {
-	case c.Fresh(now, 0):
-		return Valid
-	case c.Renewable(now):
-		return Refreshable
-	}
-	return LoginNeeded
 }
 
 // Secrets returns every secret in the credential, for masking them in texts from outside.

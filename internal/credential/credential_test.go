@@ -85,58 +85,21 @@ func obtained(ahead time.Duration) func(*credential.Credential) {
 	}
 }
 
-func TestStateAndWhatRenews(t *testing.T) {
-	over := func(c *credential.Credential) {
-		c.AccessExpiresAt, c.Ended, c.EndedReason = now.Add(-time.Second), time.Time{}, ""
-	}
-	tests := []struct {
-		name      string
-		change    func(c *credential.Credential)
-		state     credential.State
-		renewable bool
-		mintable  bool
+func TestRefreshExpired(t *testing.T) {
+	for name, tt := range map[string]struct {
+		expires, obtained time.Time
+		want              bool
 	}{
-		{"valid", func(c *credential.Credential) { c.Ended = time.Time{} }, credential.Valid, true, false},
-		{"over", over, credential.Refreshable, true, false},
-		{"over, no refresh token", func(c *credential.Credential) { over(c); c.RefreshToken = "" }, credential.LoginNeeded, false, false},
-		{"over, ended", func(c *credential.Credential) { over(c); c.Ended = now }, credential.LoginNeeded, false, false},
-		{"valid, ended", func(*credential.Credential) {}, credential.Valid, false, false},
-		{"over, refresh token over this moment", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = now }, credential.LoginNeeded, false, false},
-		{"over, refresh token has a nanosecond", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = now.Add(1) }, credential.Refreshable, true, false},
-		{"over, refresh token without an end", func(c *credential.Credential) { over(c); c.RefreshExpiresAt = time.Time{} }, credential.Refreshable, true, false},
-		{"obtained in the future: its end cannot be believed", func(c *credential.Credential) {
-			over(c)
-			c.ObtainedAt, c.RefreshExpiresAt = now.Add(time.Hour), now.Add(-time.Hour)
-		}, credential.Refreshable, true, false},
-		{"mints", func(c *credential.Credential) {
-			over(c)
-			c.Grant, c.RefreshToken, c.Ended = credential.ClientCredentials, "", now
-		}, credential.Refreshable, true, true},
-		{"mints not without a secret", func(c *credential.Credential) {
-			over(c)
-			c.Grant, c.RefreshToken, c.ClientSecret = credential.ClientCredentials, "", ""
-		}, credential.LoginNeeded, false, false},
-		{"mints not without an id", func(c *credential.Credential) {
-			over(c)
-			c.Grant, c.RefreshToken, c.ClientID = credential.ClientCredentials, "", ""
-		}, credential.LoginNeeded, false, false},
-		{"static", func(c *credential.Credential) { over(c); c.Grant = credential.Static }, credential.Valid, false, false},
-		{"static, without a token", func(c *credential.Credential) { c.Grant, c.AccessToken = credential.Static, "" }, credential.LoginNeeded, false, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := full()
-			tt.change(c)
-			if got := c.State(now); got != tt.state {
-				t.Errorf("state %s, want %s", got, tt.state)
-			}
-			if got := c.Renewable(now); got != tt.renewable {
-				t.Errorf("Renewable = %t", got)
-			}
-			if got := c.Mintable(); got != tt.mintable {
-				t.Errorf("Mintable = %t", got)
-			}
-		})
+		"at this moment":              {now, now.Add(-time.Hour), true},
+		"a nanosecond left":           {now.Add(1), now.Add(-time.Hour), false},
+		"never":                       {time.Time{}, now, false},
+		"by a clock that was wrong":   {now.Add(-time.Hour), now.Add(time.Hour), false},
+		"obtained 60 s in the future": {now.Add(-time.Hour), now.Add(time.Minute), true},
+	} {
+		c := &credential.Credential{RefreshExpiresAt: tt.expires, ObtainedAt: tt.obtained}
+		if got := c.RefreshExpired(now); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 

@@ -120,7 +120,7 @@ func (e *examination) accounts(ctx context.Context) []Finding {
 	if !e.storeOK && len(names) > 0 {
 		// What cannot be written may still be read; but each try at a store that does not answer takes
 		// its time.
-		seen[0].Outlook, seen[0].err = e.session.Outlook(ctx, names[0])
+		seen[0].Inspection, seen[0].err = e.session.Inspect(ctx, names[0])
 		if err := seen[0].err; err != nil && (err.Error() == e.storeErr || fail.Is(err, fail.Store)) {
 			return append(findings, warn(check, "mend the store first", "not looked at, because the store cannot be used: %s", joined(names)))
 		}
@@ -130,7 +130,7 @@ func (e *examination) accounts(ctx context.Context) []Finding {
 	for range min(readersAtOnce, len(names)) {
 		readers.Go(func() {
 			for i := range next {
-				seen[i].Outlook, seen[i].err = e.session.Outlook(ctx, names[i])
+				seen[i].Inspection, seen[i].err = e.session.Inspect(ctx, names[i])
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func (e *examination) accounts(ctx context.Context) []Finding {
 	readers.Wait()
 	ports := make(map[string]port)
 	for i, name := range names {
-		if c := seen[i].Outlook; c != nil && c.Kept != nil {
+		if c := seen[i].Inspection; c != nil && c.Kept != nil {
 			e.hideSecret(c.Kept.Secrets()...)
 		}
 		findings = append(findings, about(name, e.account(name, seen[i], ports)...)...)
@@ -159,7 +159,7 @@ func joined(names []account.Name) string {
 
 // sight is what was seen of an account.
 type sight struct {
-	*session.Outlook
+	*session.Inspection
 	err error
 }
 
@@ -191,6 +191,8 @@ func (e *examination) login(name account.Name, s sight) Finding {
 		return wrong(check, fail.NotLoggedIn, again, "not logged in")
 	case c == nil:
 		return ok(check, "set up, and not logged in yet")
+	case s.Problem() != nil && !c.Ended.IsZero():
+		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80))
 	case e.Session.Store != "env" && c.Origin != s.Definition.Origin(): // variables name no origin
 		setting := account.Name{Provider: name.Provider}.Var(account.BaseURL)
 		mend := "set " + setting + " to where it came from"
@@ -201,14 +203,12 @@ func (e *examination) login(name account.Name, s sight) Finding {
 		e.hideHost(s.Definition.Origin())
 		return wrong(check, fail.LoginNeeded, mend+", or `tokencli revoke --local "+name.String()+"` and log in there",
 			"this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin())
-	case s.OtherClient != "":
-		return wrong(check, fail.LoginNeeded, "unset "+s.OtherClient+", or log in with it: "+again, "%s names another client than this login was made with", s.OtherClient)
-	case !c.Ended.IsZero() && c.Grant != credential.ClientCredentials:
-		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80))
-	case c.State(e.Now()) == credential.LoginNeeded:
-		return wrong(check, fail.LoginNeeded, again, "the login is over and there is nothing to renew it with")
+	case s.Problem() != nil:
+		e.hideHost(c.Origin)
+		e.hideHost(s.Definition.Origin())
+		return Failed(check, s.Problem())
 	}
-	return ok(check, "%s by %s%s", c.State(e.Now()), c.Grant, e.ends(c))
+	return ok(check, "%s by %s%s", s.State, c.Grant, e.ends(c))
 }
 
 func (e *examination) ends(c *credential.Credential) string {

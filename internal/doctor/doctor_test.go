@@ -143,7 +143,7 @@ func TestWhatARecordTells(t *testing.T) {
 	} {
 		kept := valid
 		c.change(&kept)
-		findings := e.account(name, sight{Outlook: &session.Outlook{Definition: d, Kept: &kept}}, map[string]port{})
+		findings := e.account(name, sight{Inspection: &session.Inspection{Definition: d, Kept: &kept}}, map[string]port{})
 		i := slices.IndexFunc(findings, func(f Finding) bool {
 			return f.State == c.state && strings.Contains(f.Text, c.text) && f.Kind == c.kind
 		})

@@ -9,7 +9,64 @@ type Action int
 const (
 	// DoLogIn: log in to the account [account].
 	DoLogIn Action = iota + 1
-
+	// DoLogInOrEnv: log in, or choose the store for which the variables are meant [account, variables].
+	DoLogInOrEnv
+	// DoReadToken: log in with a static token from stdin [account].
+	DoReadToken
+	// DoUseStore: choose a store that can be written.
+	DoUseStore
+	// DoChooseStore: name one of the stores.
+	DoChooseStore
+	// DoRevokeOther: choose another account name, or revoke the other account [account].
+	DoRevokeOther
+	// DoUseOtherName: use another name at the provider, or delete the account here [provider, account].
+	DoUseOtherName
+	// DoSetClientAndURI: set the client and register the redirect URI [variables, place, URI].
+	DoSetClientAndURI
+	// DoSetPassword: set user name and password [variable, variable].
+	DoSetPassword
+	// DoCheckPassword: check the user name and the password.
+	DoCheckPassword
+	// DoSetRedirectURI: set the redirect URI.
+	DoSetRedirectURI
+	// DoSetRedirectURIOrPassword: set the redirect URI, or use the password grant.
+	DoSetRedirectURIOrPassword
+	// DoStartAgain: log in again to the account [account].
+	DoStartAgain
+	// DoStartAgainWithin: log in again before the code expires [account, time].
+	DoStartAgainWithin
+	// DoShowAccounts: list the accounts.
+	DoShowAccounts
+	// DoUnsetVariables: unset the variables of the environment store.
+	DoUnsetVariables
+	// DoSetToken: set the access token [variable].
+	DoSetToken
+	// DoPutCommand: name a command that reads the new login.
+	DoPutCommand
+	// DoLogInOrForget: log in, or remove the name of the account [account].
+	DoLogInOrForget
+	// DoLogInAfterwards: use the access token until it expires, then log in to the account [account].
+	DoLogInAfterwards
+	// DoRestoreOrigin: restore the base URL [variable] or log in anew to the account [account].
+	DoRestoreOrigin
+	// DoSetClient: set the variables [variables] of the client, which is registered at [place].
+	DoSetClient
+	// DoKeepRotated: keep a new refresh token, or set the access token [variable].
+	DoKeepRotated
+	// DoSetRefreshToken: log in elsewhere and set the refresh token [variable].
+	DoSetRefreshToken
+	// DoUseRotated: use the refresh token that on_rotate saved.
+	DoUseRotated
+	// DoDeliverRescue: run the same command again, or set the refresh token in the file [path, variable].
+	DoDeliverRescue
+	// DoImportRescue: nothing; the next call imports the rescue file [path].
+	DoImportRescue
+	// DoMoveRescue: move the rescue file away and, if that does not help, log in to the account [account].
+	DoMoveRescue
+	// DoMoveJournal: make sure that the refresh token [variable] is the newest and move the journal away.
+	DoMoveJournal
+	// DoNameProgram: name a program that can be run.
+	DoNameProgram
 	// DoNameAccount: write the account's name as PROVIDER or PROVIDER/NAME.
 	DoNameAccount
 	// DoSetVariable: set [variables, joined by "and" and "or"].

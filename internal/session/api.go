@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/refresh"
 )
 
 // API returns a client for the API of an account's provider. The account's token is read when the first
@@ -54,7 +56,7 @@ func (t *tokens) Token(ctx context.Context) (string, error) {
 	if t.held != nil && t.held.Fresh(now, 0) {
 		return t.held.AccessToken.Reveal(), nil
 	}
-	c, err := t.session.Token(ctx, t.name, t.minTTL)
+	c, err := t.session.tokenForUse(ctx, t.name, t.minTTL)
 	if err := t.hold(c, err); err != nil {
 		return "", err
 	}
@@ -69,10 +71,13 @@ func (t *tokens) Replace(ctx context.Context, refused string) (string, error) {
 	switch {
 	case t.held.AccessToken.Reveal() != refused: // another request refreshed it
 		return t.held.AccessToken.Reveal(), nil
-	case !t.held.Renewable(t.session.now()), !t.held.ObtainedAt.Before(t.began):
+	case t.session.CanRefresh(t.held) != nil, !t.held.ObtainedAt.Before(t.began):
 		return "", oauth.ErrNoOther
 	}
-	c, err := t.session.renew(ctx, t.held, wish{force: true})
+	c, err := t.session.warnUnsaved(t.session.refreshRefused(ctx, t.held))
+	if errors.Is(err, refresh.ErrTooSoon) {
+		return "", oauth.ErrNoOther
+	}
 	if err := t.hold(c, err); err != nil {
 		return "", err
 	}
@@ -81,11 +86,8 @@ func (t *tokens) Replace(ctx context.Context, refused string) (string, error) {
 
 // hold checks that a credential may be used for the API, and keeps it.
 func (t *tokens) hold(c *credential.Credential, err error) error {
-	if c == nil {
-		return err
-	}
 	if err != nil {
-		t.session.tell("warning: %v", err)
+		return err
 	}
 	if err := t.session.mayUse(c, t.client.Definition); err != nil {
 		return err
@@ -100,11 +102,11 @@ func (t *tokens) explain(f *fail.Error) {
 	defer t.mu.Unlock()
 	switch c := t.held; {
 	case c == nil:
-	case c.Grant == credential.Static && t.session.keeps():
+	case c.Grant == credential.Static && !t.session.Store.Traits().ReadOnly:
 		f.Advise(fail.DoReplaceToken, t.name)
 	case c.Grant == credential.Static:
 		f.Advise(fail.DoSetVariable, t.name.Var(account.AccessToken)+" to a valid token")
-	case c.Renewable(t.session.now()):
+	case t.session.CanRefresh(c) == nil:
 		f.Advise(fail.DoRefreshOrLogIn, t.name)
 	default:
 		f.Advise(fail.DoLogIn, t.name)

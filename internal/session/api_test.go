@@ -44,7 +44,7 @@ func TestAPIRenewsATokenThatIsNotAccepted(t *testing.T) {
 	_, _, err = get("https://elsewhere.example.test/")
 	mustFail(t, err, fail.Usage, "")
 	w.expire(moneybird, "all")
-	w.pass(time.Second)
+	w.pass(2 * time.Minute) // at most one refresh a minute because of refusals
 	_, _, err = get("administrations.json")
 	mustFail(t, err, fail.LoginNeeded, "")
 	// One that is ended says how to go on.

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Minute)
 	case do == "talk":
 		fmt.Printf("handed: %s\n", input)
-		fmt.Fprintf(os.Stderr, "%s\n\x1b[31mlast words", strings.Repeat("x", longestLine+1))
+		fmt.Fprintf(os.Stderr, "%s\n\x1b[31mlast words", strings.Repeat("x", 64<<10+1))
 	case do == "wait":
 		for range 1000 {
 			if _, err := os.Stat(os.Args[1] + ".go"); err == nil {
@@ -149,7 +149,7 @@ func (w *ci) rescues() []string {
 }
 
 func (w *ci) token() (*credential.Credential, error) {
-	return w.session().Token(context.Background(), w.name, time.Minute)
+	return usable(w.session().Token(context.Background(), w.name, time.Minute))
 }
 
 func (w *ci) mustToken() *credential.Credential {
@@ -208,8 +208,8 @@ func TestOnRotateTwoAtOnce(t *testing.T) {
 			continue
 		}
 		mustFail(t, err, fail.LoginNeeded, "was replaced on")
-		if !strings.Contains(fail.HintOf(err), "start again with the value that on_rotate saved") {
-			t.Errorf("hint: %s", fail.HintOf(err))
+		if !advises(err, fail.DoUseRotated, "") {
+			t.Errorf("advice: %v", fail.Advice(err))
 		}
 	}
 	if worked != 1 || len(w.received()) != 1 {
@@ -220,7 +220,7 @@ func TestOnRotateTwoAtOnce(t *testing.T) {
 	_, err := w.session().Refresh(t.Context(), moloniOn)
 	mustFail(t, err, fail.LoginNeeded, "was replaced on")
 	w.asked(moloniOn, 1)
-	record, err := os.ReadFile(w.session().spentPath(moloniOn))
+	record, err := os.ReadFile(filepath.Join(w.dir, "rotated", "env-acct-moloni-on.json"))
 	if err != nil || strings.Contains(string(record), w.held()) {
 		t.Errorf("the record holds the token: %v", err)
 	}
@@ -309,14 +309,14 @@ func TestOnRotateProvesFirst(t *testing.T) {
 		{"state folder", func(w *ci, s *Session) { s.StateDir = w.plant("state-file") }, fail.Store, "is not a folder"},
 		{"rescue folder", func(w *ci, _ *Session) { w.plant("state/rescue") }, fail.Store, "rescue is not a folder"},
 		{"record", func(w *ci, _ *Session) { w.plant("state/rotated") }, fail.Store, "cannot be read"},
-		{"damaged record", func(w *ci, _ *Session) { w.plant("state/rotated/env-acct-moloni-on.json") }, fail.Store, "not a record"},
+		{"damaged record", func(w *ci, _ *Session) { w.plant("state/rotated/env-acct-moloni-on.json") }, fail.Store, "not a journal"},
 		{"another's lock", func(w *ci, s *Session) {
-			release, _, err := s.locks().Try(context.Background(), moloniOn)
+			release, _, err := store.Locks{Dir: w.dir, Store: "env"}.Try(context.Background(), moloniOn)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			w.t.Cleanup(release)
-			s.bounds.lock = 50 * time.Millisecond
+			s.bounds.Lock = 50 * time.Millisecond
 		}, fail.Store, "could not acquire the lock for moloni-on"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestOnRotateProvesFirst(t *testing.T) {
 			t.Chdir(t.TempDir())
 			s := w.session()
 			test.change(w, s)
-			c, err := s.Token(t.Context(), moloniOn, 0)
+			c, err := usable(s.Token(t.Context(), moloniOn, 0))
 			if c != nil {
 				t.Error("a token is handed out")
 			}
@@ -357,10 +357,10 @@ func TestOnRotateThatFails(t *testing.T) {
 	if c == nil || !c.Fresh(w.now(), time.Minute) {
 		t.Fatalf("the access token is lost: %v", err)
 	}
-	mustFail(t, err, fail.Store, "ended with exit code 3")
+	mustFail(t, err, fail.Store, "failed with exit code 3")
 	files := w.rescues()
-	if len(files) != 1 || !strings.Contains(fail.HintOf(err), files[0]) || !strings.Contains(fail.HintOf(err), "TOKENCLI_MOLONI_ON_REFRESH_TOKEN") {
-		t.Fatalf("rescue files: %v, hint: %s", files, fail.HintOf(err))
+	if len(files) != 1 || !advises(err, fail.DoDeliverRescue, files[0]+" TOKENCLI_MOLONI_ON_REFRESH_TOKEN") {
+		t.Fatalf("rescue files: %v, advice: %v", files, fail.Advice(err))
 	}
 	text, err := os.ReadFile(files[0])
 	if err != nil || !strings.Contains(string(text), c.RefreshToken.Reveal()) ||
@@ -377,7 +377,7 @@ func TestOnRotateThatFails(t *testing.T) {
 		t.Errorf("Token = %v", again)
 	}
 	mustFail(t, err, fail.Store, "is still waiting for it")
-	again, err = w.session().Refresh(t.Context(), moloniOn)
+	again, err = usable(w.session().Refresh(t.Context(), moloniOn))
 	if again == nil || again.AccessToken != c.AccessToken {
 		t.Errorf("Refresh = %v", again)
 	}
@@ -516,10 +516,10 @@ func TestOnRotateThatHangs(t *testing.T) {
 	w := newCI(t, moloniOn)
 	w.does("hang")
 	s := w.session()
-	s.bounds.rotate = 300 * time.Millisecond
+	s.bounds.Hook = 300 * time.Millisecond
 	began := time.Now()
-	c, err := s.Token(t.Context(), moloniOn, 0)
-	mustFail(t, err, fail.Store, "did not end within 300ms")
+	c, err := usable(s.Token(t.Context(), moloniOn, 0))
+	mustFail(t, err, fail.Store, "did not finish within 300ms")
 	if c == nil || len(w.rescues()) != 1 || time.Since(began) > 10*time.Second {
 		t.Errorf("after %s: %v, %v", time.Since(began), c, w.rescues())
 	}
@@ -532,7 +532,7 @@ func TestOnRotateThatCannotBeStarted(t *testing.T) {
 	if err := os.WriteFile(s.OnRotate[0], []byte("\x7fno program"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.Token(t.Context(), moloniOn, 0)
+	c, err := usable(s.Token(t.Context(), moloniOn, 0))
 	mustFail(t, err, fail.Store, "could not be run")
 	if c == nil || len(w.rescues()) != 1 {
 		t.Errorf("%v, %v", c, w.rescues())
@@ -559,7 +559,7 @@ func TestOnRotateInterrupted(t *testing.T) {
 	if err := os.WriteFile(w.file+".go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustFail(t, <-result, fail.Interrupted, "handed to on_rotate first")
+	mustFail(t, <-result, fail.Interrupted, "passed to on_rotate first")
 	if len(w.rescues()) > 0 {
 		t.Errorf("left behind: %v", w.rescues())
 	}
@@ -578,7 +578,7 @@ func TestOnRotateOutputShowsNoSecret(t *testing.T) {
 	w := newCI(t, moloniOn)
 	w.does("talk")
 	c := w.mustToken()
-	if !w.hasSaid("on_rotate: handed: ") || !w.hasSaid("on_rotate: (a very long line)") || !w.hasSaid(`on_rotate: \x1b[31mlast words`) {
+	if !w.hasSaid("on_rotate: handed: ") || !w.hasSaid("on_rotate: (a line that is too long to show)") || !w.hasSaid(`on_rotate: \x1b[31mlast words`) {
 		t.Errorf("said: %q", w.said)
 	}
 	for _, secret := range []string{c.RefreshToken.Reveal(), c.AccessToken.Reveal()} {
@@ -605,8 +605,8 @@ func TestOnRotateAfterAnAnswerThatWasLost(t *testing.T) {
 	mustFail(t, err, fail.Unavailable, "")
 	_, err = w.token()
 	mustFail(t, err, fail.LoginNeeded, "seems to have spent the refresh token")
-	if !strings.Contains(fail.HintOf(err), "TOKENCLI_MOLONI_ON_REFRESH_TOKEN") {
-		t.Errorf("hint: %s", fail.HintOf(err))
+	if !advises(err, fail.DoSetRefreshToken, "TOKENCLI_MOLONI_ON_REFRESH_TOKEN") {
+		t.Errorf("advice: %v", fail.Advice(err))
 	}
 }
 
@@ -645,7 +645,7 @@ func TestOnRotateReceivesWhatIsGoodOfABrokenAnswer(t *testing.T) {
 	w.does("fail")
 	w.fault(sandbox.Fault{On: "refresh", Kind: "status", Status: 200, Body: `{"refreshToken": "` + pair.RefreshToken + `"}`})
 	_, err = w.token()
-	mustFail(t, err, fail.Store, "ended with exit code 3")
+	mustFail(t, err, fail.Store, "failed with exit code 3")
 	w.does("take")
 	w.mustToken() // goes on from the one that was rescued
 	if all := w.received(); len(all) != 3 || all[1]["refresh_token"] != pair.RefreshToken {
@@ -653,26 +653,9 @@ func TestOnRotateReceivesWhatIsGoodOfABrokenAnswer(t *testing.T) {
 	}
 }
 
-func TestRecordOfSpentTokensIsBounded(t *testing.T) {
-	spent := &spentTokens{}
-	c := &credential.Credential{RefreshToken: "first"}
-	for i := range spentKept + 20 {
-		next := &credential.Credential{RefreshToken: credential.Secret(fmt.Sprint("token ", i))}
-		spent.note(c, nil, time.Now())
-		spent.note(c, next, time.Now())
-		c = next
-	}
-	if len(spent.Tokens) != spentKept || spent.find(fingerprint(&credential.Credential{RefreshToken: "first"})) != nil {
-		t.Errorf("%d tokens", len(spent.Tokens))
-	}
-	if last := spent.Tokens[spentKept-1]; last.By != fingerprint(c) {
-		t.Error("the newest is not there")
-	}
-}
-
 func TestEnvStoreHasNothingToKeepOrForget(t *testing.T) {
 	w := newCI(t, moloniOn)
 	_, err := w.session().Login(t.Context(), moloniOn, Login{})
-	mustFail(t, err, fail.Usage, "keeps nothing")
-	mustFail(t, w.session().Revoke(t.Context(), moloniOn, false), fail.Usage, "keeps nothing")
+	mustFail(t, err, fail.Usage, "is read-only")
+	mustFail(t, w.session().Revoke(t.Context(), moloniOn, false), fail.Usage, "is read-only")
 }

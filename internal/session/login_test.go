@@ -8,6 +8,7 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/refresh"
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
@@ -37,7 +38,7 @@ func TestLoginOverARunningRenewal(t *testing.T) {
 }
 
 // A renewal that waited for the lock goes on with the new login.
-func TestRenewalAfterALogin(t *testing.T) {
+func TestRefreshAfterALogin(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	w.pass(2 * time.Hour)
@@ -45,9 +46,9 @@ func TestRenewalAfterALogin(t *testing.T) {
 	if _, err := w.session().Login(t.Context(), moloniOn, Login{StaticToken: "the-new-login"}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.session().renew(t.Context(), seen, wish{minTTL: time.Minute})
+	c, err := w.session().refresher().Refresh(t.Context(), seen, refresh.Want{MinTTL: time.Minute})
 	if err != nil || c.AccessToken != "the-new-login" {
-		t.Errorf("renew = %v, %v", c, err)
+		t.Errorf("Refresh = %v, %v", c, err)
 	}
 	w.asked(moloniOn, 0)
 }
@@ -66,10 +67,10 @@ func TestLoginThatCannotHaveTheLock(t *testing.T) {
 	}()
 	<-locked
 	s := w.session()
-	s.bounds.lock = 50 * time.Millisecond
+	s.bounds.Lock = 50 * time.Millisecond
 	_, err := s.Login(t.Context(), moloniOn, Login{StaticToken: "the-new-login"})
 	close(done)
-	mustFail(t, err, fail.Store, "is logged in but could not be saved")
+	mustFail(t, err, fail.Store, "could not be saved")
 	if err := <-renewed; err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func TestLoginRefusesWhatCannotWork(t *testing.T) {
 		text  string
 	}{
 		{account.Name{Provider: "nowhere"}, Login{}, fail.Usage, "nowhere"},
-		{account.Name{Provider: "moloni", Label: "on"}, Login{}, fail.Usage, "environment variables of moloni-on"},
+		{account.Name{Provider: "moloni", Label: "on"}, Login{}, fail.Usage, "environment variables as moloni-on"},
 		{monta, Login{Grant: "password"}, fail.Usage, `no grant "password"`},
 		{monta, Login{Grant: "static"}, fail.Usage, "read from stdin"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/safefile"
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
@@ -20,7 +21,7 @@ func (w *world) rescued(name account.Name) *credential.Credential {
 	w.t.Helper()
 	s, f := w.withStore()
 	f.put = onlyMarks
-	c, err := s.Refresh(context.Background(), name)
+	c, err := usable(s.Refresh(context.Background(), name))
 	if c == nil || !fail.Is(err, fail.Store) {
 		w.t.Fatalf("Refresh = %v, %v; want a credential and a failure of the store", c, err)
 	}
@@ -68,7 +69,7 @@ func TestRescueFileThatAppearsDuringTheWait(t *testing.T) {
 				if !mended {
 					f.put = anything
 				}
-				c, err := s.Token(context.Background(), moloniOn, time.Minute)
+				c, err := usable(s.Token(context.Background(), moloniOn, time.Minute))
 				if c == nil || !c.Fresh(w.now(), time.Minute) || mended != (err == nil) {
 					t.Errorf("mended %v: the one who waited got %v, %v", mended, c, err)
 				}
@@ -96,21 +97,21 @@ func TestRescueFileThatCannotBeTakenIn(t *testing.T) {
 			s, f := w.withStore()
 			broken(f)
 			// Its token is good, and the caller is told all the same.
-			got, err := s.Token(t.Context(), moloniOn, time.Minute)
+			got, err := usable(s.Token(t.Context(), moloniOn, time.Minute))
 			if got == nil || !got.Equal(c) {
 				t.Fatalf("Token = %v", got)
 			}
-			mustFail(t, err, fail.Store, "cannot be taken in yet")
+			mustFail(t, err, fail.Store, "cannot be imported yet")
 			// Nothing is spent as long as nothing can be saved, and no new login is asked for.
 			_, err = s.Refresh(t.Context(), moloniOn)
-			mustFail(t, err, fail.Store, "cannot be taken in yet")
+			mustFail(t, err, fail.Store, "cannot be imported yet")
 			w.pass(2 * time.Hour)
 			_, err = s.Token(t.Context(), moloniOn, time.Minute)
-			mustFail(t, err, fail.Store, "cannot be taken in yet")
+			mustFail(t, err, fail.Store, "cannot be imported yet")
 			_, err = s.Login(t.Context(), moloniOn, Login{StaticToken: "x"})
-			mustFail(t, err, fail.Store, "cannot be taken in yet")
+			mustFail(t, err, fail.Store, "cannot be imported yet")
 			err = s.Revoke(t.Context(), moloniOn, false)
-			mustFail(t, err, fail.Store, "cannot be taken in yet")
+			mustFail(t, err, fail.Store, "cannot be imported yet")
 			w.asked(moloniOn, 1)
 			w.mustBeThere(w.rescuePath(moloniOn), true)
 			w.works(moloniOn)
@@ -122,7 +123,7 @@ func TestRescueFileThatCannotBeRead(t *testing.T) {
 	w := newWorld(t)
 	c := w.login(moneybird)
 	damage := func() {
-		if err := w.session().rescue(w.rescuePath(moneybird), c); err != nil {
+		if err := safefile.EnsureDir(filepath.Dir(w.rescuePath(moneybird))); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(w.rescuePath(moneybird), []byte(`{"tokencli":1,"acc`), 0o600); err != nil {
@@ -130,7 +131,7 @@ func TestRescueFileThatCannotBeRead(t *testing.T) {
 		}
 	}
 	damage()
-	got, err := w.session().Token(t.Context(), moneybird, 0)
+	got, err := usable(w.session().Token(t.Context(), moneybird, 0))
 	if got == nil || got.AccessToken != c.AccessToken {
 		t.Errorf("the fresh token in the store is not handed out: %v", got)
 	}
@@ -209,7 +210,7 @@ func TestSpaceForTheRescueFileIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	space := strings.TrimSuffix(w.rescuePath(moloniOn), ".json") + ".space"
+	space := strings.TrimSuffix(w.rescuePath(moloniOn), ".age") + ".space"
 	checked := false
 	w.onArrival("refresh", func() {
 		checked = true
@@ -245,7 +246,7 @@ func TestRescueIsTheLastWay(t *testing.T) {
 		_ = os.WriteFile(filepath.Join(w.dir, "rescue"), nil, 0o600)
 		return errFull
 	}
-	c, err := s.Refresh(t.Context(), moloniOn)
+	c, err := usable(s.Refresh(t.Context(), moloniOn))
 	if c == nil {
 		t.Error("the access token is lost as well")
 	}
@@ -256,7 +257,7 @@ func TestSaveIsTriedForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	s, f := w.withStore()
-	s.bounds.save = 10 * time.Second
+	s.bounds.Save = 10 * time.Second
 	failures := 2
 	f.put = func(c *credential.Credential) error {
 		if c.Presented.IsZero() && failures > 0 {
@@ -299,7 +300,7 @@ func TestCancelledCallLeavesTheRescueFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s, f := w.withStore()
 	f.get = func() error { cancel(); return nil }
-	c, err := s.Token(ctx, moloniOn, 0)
+	c, err := usable(s.Token(ctx, moloniOn, 0))
 	if c != nil {
 		t.Error("a credential is handed out after an interruption")
 	}
@@ -313,14 +314,14 @@ func TestRescueFileWhileTheLockIsTaken(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	w.rescued(moloniOn)
-	release, _, err := w.session().locks().Try(t.Context(), moloniOn)
+	release, _, err := w.locks().Try(t.Context(), moloniOn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	s := w.session()
-	s.bounds.lock = 50 * time.Millisecond
-	c, err := s.Token(t.Context(), moloniOn, time.Minute)
+	s.bounds.Lock = 50 * time.Millisecond
+	c, err := usable(s.Token(t.Context(), moloniOn, time.Minute))
 	if c == nil {
 		t.Error("the fresh token in the store is not handed out")
 	}
@@ -346,7 +347,7 @@ func TestRevokeEndsWhatWasRescued(t *testing.T) {
 	})
 	s, f := w.withStore()
 	f.put = onlyMarks
-	c, err := s.Refresh(t.Context(), moneybird)
+	c, err := usable(s.Refresh(t.Context(), moneybird))
 	if c == nil || !fail.Is(err, fail.Store) {
 		t.Fatalf("Refresh = %v, %v", c, err)
 	}
@@ -396,7 +397,7 @@ func TestRevokeForgetsNothingWhenTheProviderIsDown(t *testing.T) {
 	if err := w.session().Revoke(t.Context(), moloniOn, false); err != nil {
 		t.Fatal(err)
 	}
-	if !w.hasSaid("has no way to end a login") || !w.hasSaid("the refresh token stays valid until") {
+	if !w.hasSaid("has no revocation endpoint") || !w.hasSaid("the refresh token stays valid until") {
 		t.Errorf("said: %q", w.said)
 	}
 }

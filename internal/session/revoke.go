@@ -2,7 +2,7 @@ package session
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -12,71 +12,87 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// Revoke ends the login at the provider, where it has a way, and forgets it. Local only forgets. When the
-// provider cannot be asked nothing is forgotten, so that it can be tried again.
+// Revoke ends the login at the provider, if that has a way, and deletes it. With local it only deletes. If
+// the provider cannot be reached nothing is deleted, so that it can be tried again.
 func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) error {
-	if !s.keeps() {
-		return fail.New(fail.Usage, "the env store keeps nothing: there is nothing to forget").
-			WithHint("unset the variables, and end the login at the provider")
+	if s.Store.Traits().ReadOnly {
+		return fail.New(fail.Usage, "the env store is read-only: there is nothing to delete").Advise(fail.DoUnsetVariables)
 	}
-	client, unknown := s.client(name)
-	switch {
-	case unknown != nil && !local:
-		return unknown
-	case unknown != nil:
-		// The user's definition is gone or broken; what is kept can be forgotten all the same.
+	client, err := s.client(name)
+	if err != nil && !local {
+		return err
+	}
+	if err != nil {
+		// The user's definition is gone or broken; the credential can be deleted all the same.
 		client = &oauth.Client{Definition: &provider.Definition{Title: name.Provider}}
 	}
-	return s.underLock(ctx, name, func() error {
-		// A rescue file holds the newer tokens; the provider has to be told those.
-		c, err := s.current(ctx, name)
-		switch {
-		case local && c != nil:
-			err = nil
-		case local && err != nil:
-			c, err = s.stored(ctx, name)
+	return s.refresher().Locked(ctx, name, func() error {
+		c, loadErr := s.toRevoke(ctx, name, local)
+		if absent(loadErr) {
+			return s.forgetName(ctx, name, loadErr, local)
 		}
-		if absent(err) {
-			var missing *fail.Error
-			if errors.As(err, &missing) && missing.Kind == fail.NotLoggedIn {
-				missing.Hint = "tokencli status shows the accounts"
-			}
-			s.dropRescue(name)
-			_ = s.Store.Delete(ctx, name) // the name may still be on the list
-			if unknown != nil {
-				return unknown
-			}
-			return err
+		if loadErr != nil {
+			return loadErr
 		}
-		if err != nil {
-			return err
-		}
-		byHand := true
-		if !local && c.Grant != credential.Static {
-			// Also where nothing would be sent: settings that point elsewhere mean another login.
-			if err := s.mayUse(c, client.Definition); err != nil {
-				return err
-			}
-			if byHand, err = s.end(ctx, client, c); err != nil {
-				return err
-			}
-		}
-		// What the provider has ended must be forgotten, whatever happened to ctx.
-		ctx := context.WithoutCancel(ctx)
-		if err := s.Store.Delete(ctx, name); err != nil {
-			return err
-		}
-		s.dropRescue(name)
-		if byHand {
-			s.sayByHand(client, c, local)
-		} else {
-			s.tell("%s: the login was ended at %s and forgotten", name, client.Definition.Title)
-		}
-		return nil
+		return s.revokeLocked(ctx, client, c, local)
 	})
 }
 
-// end asks the provider to end the tokens. byHand reports that it has no way to.
+// toRevoke returns the credential to revoke: that of a rescue file first, because it has the newer tokens. To
+// delete it here only, any will do.
+func (s *Session) toRevoke(ctx context.Context, name account.Name, local bool) (*credential.Credential, error) {
+	c, err := s.refresher().LoadLocked(ctx, name)
+	if local && err != nil {
+		return s.Store.Get(ctx, name)
+	}
+	return c, err
+}
+
+// forgetName deletes what is left of an account without a credential: a rescue file that cannot be read, and
+// its name in the list of accounts.
+func (s *Session) forgetName(ctx context.Context, name account.Name, absence error, local bool) error {
+	s.refresher().DropRescue(name)
+	names, err := s.Store.List(ctx)
+	listed := err == nil && slices.Contains(names, name)
+	_ = s.Store.Delete(ctx, name)
+	if local && listed {
+		s.tell("%s: removed from the list of accounts; its credential was gone already", name)
+		return nil
+	}
+	if explained := s.explainAbsence(name, absence); !fail.Is(explained, fail.NotLoggedIn) {
+		return explained
+	}
+	e := fail.New(fail.NotLoggedIn, "not logged in to %s", name).Advise(fail.DoShowAccounts)
+	e.Err = absence
+	return e
+}
+
+func (s *Session) revokeLocked(ctx context.Context, client *oauth.Client, c *credential.Credential, local bool) error {
+	byHand := true
+	if !local && c.Grant != credential.Static {
+		// Even if nothing would be sent: settings that point elsewhere mean another login.
+		err := s.mayUse(c, client.Definition)
+		if err != nil {
+			return err
+		}
+		if byHand, err = s.end(ctx, client, c); err != nil {
+			return err
+		}
+	}
+	// What the provider has ended must be deleted, whatever happened to ctx.
+	if err := s.Store.Delete(context.WithoutCancel(ctx), c.Account); err != nil {
+		return err
+	}
+	s.refresher().DropRescue(c.Account)
+	if byHand {
+		s.tellByHand(client, c, local)
+	} else {
+		s.tell("%s: the login was revoked at %s and deleted here", c.Account, client.Definition.Title)
+	}
+	return nil
+}
+
+// end asks the provider to revoke the tokens (RFC 7009), the refresh token first. byHand: it has no way to.
 func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.Credential) (byHand bool, err error) {
 	if client.Definition.Revoke.Request == nil {
 		return true, nil
@@ -97,16 +113,16 @@ func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.C
 	return client.Revoke(ctx, registration, c.AccessToken.Reveal(), "access_token")
 }
 
-// sayByHand tells what forgetting alone leaves alive, for how long, and where to end it.
-func (s *Session) sayByHand(client *oauth.Client, c *credential.Credential, local bool) {
+// tellByHand says what stays valid after the deletion, until when, and where the user can end it.
+func (s *Session) tellByHand(client *oauth.Client, c *credential.Credential, local bool) {
 	d := client.Definition
 	switch {
 	case c.Grant == credential.Static:
-		s.tell("%s: forgotten here; the token itself stays valid until it is deleted at %s", c.Account, d.Title)
+		s.tell("%s: deleted here; the token itself stays valid until it is deleted at %s", c.Account, d.Title)
 	case local:
-		s.tell("%s: forgotten here; nothing was ended at %s", c.Account, d.Title)
+		s.tell("%s: deleted here; nothing was revoked at %s", c.Account, d.Title)
 	default:
-		s.tell("%s: forgotten here; %s has no way to end a login from outside", c.Account, d.Title)
+		s.tell("%s: deleted here; %s has no revocation endpoint", c.Account, d.Title)
 	}
 	if c.Grant != credential.Static {
 		s.tell("the access token stays valid %s", until(c.AccessExpiresAt, s.now()))
@@ -115,16 +131,16 @@ func (s *Session) sayByHand(client *oauth.Client, c *credential.Credential, loca
 		}
 	}
 	if d.Revoke.Manual != "" {
-		s.tell("to end it now: %s", d.Revoke.Manual)
+		s.tell("to end the login now: %s", d.Revoke.Manual)
 	}
 }
 
 func until(t, now time.Time) string {
 	switch {
 	case t.IsZero():
-		return "until it is ended by hand"
+		return "until it is revoked by hand"
 	case !t.After(now):
-		return "no longer (it ended " + t.UTC().Format(time.RFC3339) + ")"
+		return "no longer (it expired " + t.UTC().Format(time.RFC3339) + ")"
 	}
 	return "until " + t.UTC().Format(time.RFC3339)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/refresh"
 	"github.com/tokencli/tokencli/internal/sandbox"
 	"github.com/tokencli/tokencli/internal/store"
 )
@@ -138,12 +139,15 @@ func (w *world) forget() {
 // session is a new process on the file store.
 func (w *world) session() *Session {
 	return &Session{
-		Store:    &store.File{Dir: w.dir, Key: fileKey},
-		StateDir: w.dir, Getenv: w.getenv, Environ: w.environ, Tell: w.tell, Now: w.now,
+		Store:   &store.File{Dir: w.dir, Key: fileKey},
+		Options: Options{StateDir: w.dir, Getenv: w.getenv, Environ: w.environ, Tell: w.tell, Now: w.now},
 		// Nothing here takes as long as the bounds of the contract, and a test of a bound should not either.
-		bounds: bounds{lock: 20 * time.Second, save: time.Millisecond, rotate: 20 * time.Second},
+		bounds: refresh.Bounds{Lock: 20 * time.Second, Save: time.Millisecond, Hook: 20 * time.Second},
 	}
 }
+
+// locks are those of the file store.
+func (w *world) locks() store.Locks { return store.Locks{Dir: w.dir, Store: "file"} }
 
 // withStore is a new process on a store that can be made to fail.
 func (w *world) withStore() (*Session, *flaky) {
@@ -225,11 +229,11 @@ func (w *world) asked(name account.Name, want int) {
 	}
 }
 
-func (w *world) rescuePath(name account.Name) string { return w.session().rescuePath(name) }
+func (w *world) rescuePath(name account.Name) string { return w.session().refresher().RescuePath(name) }
 
 func (w *world) mustBeThere(path string, want bool) {
 	w.t.Helper()
-	if isThere(path) != want {
+	if exists(path) != want {
 		w.t.Errorf("%s is there: %v, want %v", filepath.Base(path), !want, want)
 	}
 }
@@ -246,6 +250,17 @@ func (w *world) works(name account.Name) {
 	}
 }
 
+// advises reports whether a failure says what the user can do, about this.
+func advises(err error, do fail.Action, about string) bool {
+	e := fail.Advice(err)
+	return e != nil && e.Do == do && strings.Contains(strings.Join(e.About, " "), about)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 func mustFail(t *testing.T, err error, kind fail.Kind, text string) {
 	t.Helper()
 	if !fail.Is(err, kind) || !strings.Contains(err.Error(), text) {
@@ -258,6 +273,14 @@ func kindOf(err error) any {
 		return "none"
 	}
 	return fail.KindOf(err)
+}
+
+// usable returns the credential whose token can be used, with the failure that came with it.
+func usable(c *credential.Credential, err error) (*credential.Credential, error) {
+	if unsaved := Unsaved(err); unsaved != nil {
+		return unsaved, err
+	}
+	return c, err
 }
 
 func mustToken(t *testing.T, s *Session, name account.Name, minTTL time.Duration) *credential.Credential {
@@ -297,6 +320,22 @@ func (f *flaky) Put(ctx context.Context, c *credential.Credential) error {
 	}
 	return f.then(c)
 }
+
+func (f *flaky) Swap(ctx context.Context, old, next *credential.Credential) error {
+	if f.put != nil {
+		if err := f.put(next); err != nil {
+			return err
+		}
+	}
+	if err := f.Store.Swap(ctx, old, next); err != nil || f.then == nil {
+		return err
+	}
+	return f.then(next)
+}
+
+func (f *flaky) Seal(text []byte) ([]byte, error) { return f.Store.(store.Sealer).Seal(text) }
+
+func (f *flaky) Unseal(sealed []byte) ([]byte, error) { return f.Store.(store.Sealer).Unseal(sealed) }
 
 var errFull = fail.New(fail.Store, "no space left on device")
 
@@ -381,7 +420,7 @@ func TestStaticTokenIsNotRenewed(t *testing.T) {
 	_, err := w.session().Refresh(t.Context(), moneybird)
 	mustFail(t, err, fail.Usage, "static token")
 	st, err := w.session().Status(t.Context(), moneybird)
-	if err != nil || !st.Static() || !st.Dead() || st.State != credential.Valid {
+	if err != nil || !st.Static() || st.Refreshes() || st.State != Valid {
 		t.Errorf("status = %+v, %v", st, err)
 	}
 }
@@ -442,10 +481,10 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	_, err := Open(Options{Store: "shoe-box", Getenv: w.getenv})
-	mustFail(t, err, fail.Usage, `there is no store "shoe-box"`)
+	mustFail(t, err, fail.Usage, `unknown store "shoe-box"`)
 }
 
-func TestFactsOfEveryProvider(t *testing.T) {
+func TestDescriptionOfEveryProvider(t *testing.T) {
 	w := newWorld(t)
 	s := w.session()
 	names, err := s.Catalog.Names()
@@ -453,7 +492,7 @@ func TestFactsOfEveryProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		facts, err := s.Facts(name)
+		facts, err := s.Describe(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -461,13 +500,13 @@ func TestFactsOfEveryProvider(t *testing.T) {
 		for _, f := range facts {
 			found[f.Name] = f.Values
 		}
-		for _, want := range []string{"provider", "documentation", "checked", "base URL", "client", "grants", "access token", "end by hand", "whoami", "unknown"} {
+		for _, want := range []string{"provider", "documentation", "checked", "base URL", "client", "grants", "access token", "revoke by hand", "whoami", "unknown"} {
 			if len(found[want]) == 0 {
 				t.Errorf("%s: no %s among %v", name, want, slices.Sorted(maps.Keys(found)))
 			}
 		}
 	}
-	_, err = s.Facts("nowhere")
+	_, err = s.Describe("nowhere")
 	mustFail(t, err, fail.Usage, "nowhere")
 }
 
@@ -504,7 +543,7 @@ func TestStatus(t *testing.T) {
 		return st
 	}
 	st := status()
-	if st.State != credential.Valid || !st.Renews || st.Dead() || st.NeedsLogin(time.Hour, w.now()) || st.Store != "file" {
+	if st.State != Valid || !st.Refreshes() || st.Expired() || st.NeedsLogin(time.Hour, w.now()) || st.Store != "file" {
 		t.Errorf("%+v", st)
 	}
 	if !st.EndsWithin(2*time.Hour, w.now()) || st.EndsWithin(time.Minute, w.now()) {
@@ -514,13 +553,13 @@ func TestStatus(t *testing.T) {
 		t.Error("the refresh token ends, and no login is needed then")
 	}
 	w.pass(2 * time.Hour)
-	if st := status(); st.State != credential.Refreshable {
+	if st := status(); st.State != Refreshable {
 		t.Errorf("%+v", st)
 	}
 	w.expire(moloniOn, "refresh")
 	_, err := w.session().Token(t.Context(), moloniOn, 0)
 	mustFail(t, err, fail.LoginNeeded, "refused")
-	if st := status(); st.State != credential.LoginNeeded || !st.Ended || !st.Dead() || !st.NeedsLogin(0, w.now()) {
+	if st := status(); st.State != LoginNeeded || !st.Ended || !st.Expired() || !st.NeedsLogin(0, w.now()) {
 		t.Errorf("%+v", st)
 	}
 	_, err = w.session().Status(t.Context(), monta)

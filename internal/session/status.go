@@ -3,92 +3,113 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
-	"github.com/tokencli/tokencli/internal/store"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/refresh"
 )
 
-// Status is what can be told about an account without a secret.
+// State is what an account needs, in one word.
+type State string
+
+// The states, as `status` prints them.
+const (
+	Valid       State = "valid"        // the access token can be used
+	Refreshable State = "refreshable"  // the next use refreshes it
+	LoginNeeded State = "login_needed" // the user has to log in
+)
+
+// Status is what can be said about an account without a secret.
 type Status struct {
 	Account          account.Name
 	Grant            credential.Grant
-	State            credential.State
-	AccessExpiresAt  time.Time // zero: never, or not known
+	State            State
+	AccessExpiresAt  time.Time // zero: never, or unknown
 	RefreshExpiresAt time.Time
-	Renews           bool // there is a refresh token, or a client that mints
-	Ended            bool // the provider refused the refresh token
-	Scopes           []string
-	Store            string
+	// Blocked is why the account cannot be refreshed without the user; nil: it can.
+	Blocked error
+	Ended   bool // the provider refused the refresh token
+	// Vanished: the account is in the list of names, but its credential is gone from the store.
+	Vanished bool
+	Scopes   []string
+	Store    string
 }
 
 // Accounts returns the names of the accounts in the store, sorted.
 func (s *Session) Accounts(ctx context.Context) ([]account.Name, error) { return s.Store.List(ctx) }
 
-// Status tells about an account. It asks no provider and renews nothing.
+// Status describes an account. It contacts no provider.
 func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error) {
 	c, err := s.Store.Get(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, s.notLoggedIn(name, err)
+	switch {
+	case absent(err) && s.vanished(ctx, name):
+		return &Status{
+			Account: name, State: LoginNeeded, Vanished: true, Store: s.Store.Kind(),
+			Blocked: fail.New(fail.LoginNeeded, "%s: the credential is gone from the store", name).Advise(fail.DoLogInOrForget, name),
+		}, nil
+	case err != nil:
+		return nil, s.explainAbsence(name, err)
 	}
+	d, err := s.Definition(name.Provider)
 	if err != nil {
-		return nil, err
+		d = nil // the user's definition is gone or broken, which `provider lint` reports
 	}
-	now := s.now()
 	st := &Status{
-		Account: name, Grant: c.Grant, State: c.State(now),
-		AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
-		Renews: c.Renewable(now), Ended: !c.Ended.IsZero(),
-		Scopes: c.Scopes, Store: s.Store.Kind(),
+		Account: name, Grant: c.Grant, AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
+		Ended: !c.Ended.IsZero(), Scopes: c.Scopes, Store: s.Store.Kind(),
 	}
-	if st.State == credential.Refreshable && !s.mayRenew(c) {
-		st.State = credential.LoginNeeded
-	}
+	st.State, st.Blocked = s.state(c, d)
 	return st, nil
 }
 
-// mayRenew reports whether what a renewal brings can be kept, or need not be: a refresh token that is
-// replaced at every use is not spent where the new one would be lost.
-func (s *Session) mayRenew(c *credential.Credential) bool {
-	if s.keeps() || c.Mintable() || len(s.OnRotate) > 0 || s.DiscardRotated {
-		return true
-	}
-	d, err := s.Definition(c.Account.Provider)
-	return err != nil || !d.Rotates()
+// vanished reports whether an account without a credential is in the list of names: its credential was
+// deleted by something else than tokencli.
+func (s *Session) vanished(ctx context.Context, name account.Name) bool {
+	names, err := s.Store.List(ctx)
+	return err == nil && slices.Contains(names, name)
 }
 
-// Static reports whether the token was made by hand, so that there is nothing to renew.
+// state returns the state of a credential, and why it cannot be refreshed without the user; nil: it can.
+func (s *Session) state(c *credential.Credential, d *provider.Definition) (State, error) {
+	_, blocked := s.refresher().Method(c, d, false)
+	switch {
+	case c.Fresh(s.now(), 0):
+		return Valid, blocked
+	case blocked == nil:
+		return Refreshable, nil
+	}
+	return LoginNeeded, blocked
+}
+
+// Static reports whether the token was created by hand, so that there is nothing to refresh.
 func (st *Status) Static() bool { return st.Grant == credential.Static }
 
-// Dead reports whether only a person can do something: the login was ended, and it is not one that mints
-// its own tokens.
-func (st *Status) Dead() bool {
-	return st.Grant != credential.ClientCredentials && (st.Ended || !st.Renews)
-}
+// Refreshes reports whether the account can be refreshed without the user.
+func (st *Status) Refreshes() bool { return st.Blocked == nil }
 
-// EndsWithin reports whether a person, or a renewal, is needed within d.
+// Expired reports whether the login has ended, has expired or has no refresh token.
+func (st *Status) Expired() bool { return errors.Is(st.Blocked, refresh.ErrExpired) }
+
+// EndsWithin reports whether one of the tokens expires within d.
 func (st *Status) EndsWithin(d time.Duration, now time.Time) bool {
-	limit := now.Add(d)
-	for _, t := range []time.Time{st.AccessExpiresAt, st.RefreshExpiresAt} {
-		if !t.IsZero() && !t.After(limit) {
-			return true
-		}
-	}
-	return false
+	return expiresBy(st.AccessExpiresAt, now.Add(d)) || expiresBy(st.RefreshExpiresAt, now.Add(d))
 }
 
-// NeedsLogin reports whether a person has to log in, now or within d.
+// NeedsLogin reports whether the user has to log in, now or within d.
 func (st *Status) NeedsLogin(d time.Duration, now time.Time) bool {
-	if st.State == credential.LoginNeeded || st.Ended && st.Grant != credential.ClientCredentials {
+	switch {
+	case st.State == LoginNeeded, st.Ended && !st.Refreshes():
 		return true
-	}
-	if d <= 0 || st.Grant == credential.ClientCredentials {
+	case d <= 0, st.Refreshes() && st.Grant == credential.ClientCredentials:
 		return false
+	case st.Refreshes():
+		return expiresBy(st.RefreshExpiresAt, now.Add(d))
 	}
-	limit := now.Add(d)
-	if st.Renews {
-		return !st.RefreshExpiresAt.IsZero() && !st.RefreshExpiresAt.After(limit)
-	}
-	return !st.AccessExpiresAt.IsZero() && !st.AccessExpiresAt.After(limit)
+	return expiresBy(st.AccessExpiresAt, now.Add(d))
 }
+
+func expiresBy(t, limit time.Time) bool { return !t.IsZero() && !t.After(limit) }

@@ -51,7 +51,7 @@ func TestStoreThatCannotBeWrittenSpendsNothing(t *testing.T) {
 	// A token that is still good is handed out.
 	w.pass(59*time.Minute + 30*time.Second)
 	mustToken(t, s, moloniOn, time.Minute)
-	if !w.hasSaid("the token at hand is valid for") {
+	if !w.hasSaid("the present token is valid for") {
 		t.Error("no warning")
 	}
 	w.asked(moloniOn, 0)
@@ -198,7 +198,7 @@ func TestRefusalAfterAnotherRenewedLongAgo(t *testing.T) {
 	})
 	s, f := w.withStore()
 	f.put = onlyMarks
-	c, err := s.Token(t.Context(), moloniOn, time.Minute)
+	c, err := usable(s.Token(t.Context(), moloniOn, time.Minute))
 	if c == nil || !c.Fresh(w.now(), time.Minute) {
 		t.Errorf("Token = %v", c)
 	}
@@ -347,25 +347,25 @@ func TestNothingToRenewWith(t *testing.T) {
 	w.put(c)
 	w.pass(2 * time.Hour)
 	_, err := w.session().Token(t.Context(), moloniOn, 0)
-	mustFail(t, err, fail.LoginNeeded, "nothing to renew it with")
+	mustFail(t, err, fail.LoginNeeded, "there is no refresh token")
 }
 
 func TestLockThatIsNotHad(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
-	release, _, err := w.session().locks().Try(t.Context(), moloniOn)
+	release, _, err := w.locks().Try(t.Context(), moloniOn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	s := w.session()
-	s.bounds.lock = 50 * time.Millisecond
+	s.bounds.Lock = 50 * time.Millisecond
 	_, err = s.Refresh(t.Context(), moloniOn)
 	mustFail(t, err, fail.Store, "could not acquire the lock for moloni-on")
 	// Half a minute is left: it is handed out with a warning.
 	w.pass(59*time.Minute + 30*time.Second)
 	mustToken(t, s, moloniOn, time.Minute)
-	if !w.hasSaid("the token at hand is valid for 30s more") {
+	if !w.hasSaid("the present token is valid for 30s") {
 		t.Errorf("said: %q", w.said)
 	}
 	w.asked(moloniOn, 0)
@@ -374,7 +374,7 @@ func TestLockThatIsNotHad(t *testing.T) {
 func TestRevokedWhileARenewalWaits(t *testing.T) {
 	w := newWorld(t)
 	w.login(moneybird)
-	release, _, err := w.session().locks().Try(t.Context(), moneybird)
+	release, _, err := w.locks().Try(t.Context(), moneybird)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -11,26 +12,26 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// Fact is one thing that is known of a provider, in words.
-type Fact struct {
+// Property is one thing that is known of a provider, in words.
+type Property struct {
 	Name   string
 	Values []string
 }
 
-// Lint returns what is wrong with a definition file, each as "LINE: TEXT".
+// Lint returns what is wrong with a definition file.
 func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.Lint(path) }
 
-// Facts puts a definition into words, with the settings applied, unknown things included.
-func (s *Session) Facts(name string) ([]Fact, error) {
+// Describe puts a definition into words, with the settings applied, unknown things included.
+func (s *Session) Describe(name string) ([]Property, error) {
 	d, err := s.Definition(name)
 	if err != nil {
 		return nil, err
 	}
-	var facts []Fact
+	var properties []Property
 	add := func(name string, values ...string) {
 		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
 		if len(values) > 0 {
-			facts = append(facts, Fact{name, values})
+			properties = append(properties, Property{name, values})
 		}
 	}
 	add("provider", d.Title)
@@ -39,7 +40,7 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 	if base := s.Getenv(account.Name{Provider: name}.Var(account.BaseURL)); base != "" {
 		add("base URL", base+" (from the environment)")
 	}
-	add("client", "made at: "+d.Client.Create, "secret: "+d.Client.Secret)
+	add("client", "register at: "+d.Client.Create, "secret: "+d.Client.Secret)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
 		add("authorize", a.URL, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
@@ -57,16 +58,16 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 			add(r.name, request(d, r.path))
 		}
 	}
-	add("end by hand", d.Revoke.Manual)
+	add("revoke by hand", d.Revoke.Manual)
 	add("redirect URI", redirects(d)...)
 	if d.Has("authorization_code") || len(d.Scopes.Default) > 0 {
-		add("scopes", "default: "+either(strings.Join(d.Scopes.Default, " "), "none"), d.Scopes.Note)
+		add("scopes", "default: "+cmp.Or(strings.Join(d.Scopes.Default, " "), "none"), d.Scopes.Note)
 	}
-	add("access token", "life: "+life(d.Lifetimes.Access), presented(d))
+	add("access token", "valid for: "+life(d.Lifetimes.Access), presented(d))
 	if d.Token[provider.Refresh] != nil {
-		add("refresh token", "life: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
+		add("refresh token", "valid for: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
 	}
-	add("static token", either(d.Static.Format, ""), d.Static.Create)
+	add("static token", d.Static.Format, d.Static.Create)
 	if d.API.URL != "" {
 		kind := ""
 		if d.API.GraphQL {
@@ -78,7 +79,7 @@ func (s *Session) Facts(name string) ([]Fact, error) {
 		add("whoami", probe.Method+" "+probe.URL)
 	}
 	add("unknown", d.Unknown...)
-	return facts, nil
+	return properties, nil
 }
 
 func request(d *provider.Definition, path string) string {
@@ -117,19 +118,19 @@ func pages(p *provider.Paginate) string {
 
 func state(a *provider.Authorize) string {
 	if a.StateOptional {
-		return "sent; may be missing in the reply, must not differ"
+		return "sent; may be missing in the reply, but must not differ"
 	}
-	return "sent; must come back"
+	return "sent; required in the reply"
 }
 
 func codeLife(d time.Duration) string {
 	if d == 0 {
-		return "the life of the code is unknown"
+		return "lifetime of the code unknown"
 	}
-	return "the code lives " + lasting(d)
+	return "the code expires after " + lasting(d)
 }
 
-// lasting returns a duration in its greatest whole unit.
+// lasting returns a duration in its largest whole unit.
 func lasting(d time.Duration) string {
 	switch {
 	case d%(24*time.Hour) == 0:
@@ -144,15 +145,15 @@ func redirects(d *provider.Definition) []string {
 	if d.Authorize == nil {
 		return nil
 	}
-	values := []string{"default: " + either(d.Redirect.Default, "none, it has to be set")}
+	values := []string{"default: " + cmp.Or(d.Redirect.Default, "none; set one")}
 	if d.Redirect.HTTPS {
-		values = append(values, "said to be https only")
+		values = append(values, "https only, according to the provider")
 	}
 	if d.Redirect.NoLoopback {
-		values = append(values, "addresses of this machine are reported to be refused: the address is pasted")
+		values = append(values, "addresses of this machine are reported to be refused; paste the address instead")
 	}
 	if d.Redirect.ExactPort {
-		values = append(values, "the port must be the registered one")
+		values = append(values, "the port must match exactly")
 	}
 	if d.Redirect.OutOfBand {
 		values = append(values, "urn:ietf:wg:oauth:2.0:oob shows the code")
@@ -162,7 +163,7 @@ func redirects(d *provider.Definition) []string {
 
 func life(d time.Duration) string {
 	if d == 0 {
-		return "as the reply says, else no end"
+		return "as the reply says, else unlimited"
 	}
 	return lasting(d) + ", or as the reply says"
 }
@@ -172,11 +173,4 @@ func presented(d *provider.Definition) string {
 		return "presented in the query: " + url.QueryEscape(d.API.QueryParam) + "=TOKEN"
 	}
 	return "presented in the header: Authorization: Bearer TOKEN"
-}
-
-func either(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -10,24 +11,24 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-func TestOutlook(t *testing.T) {
+func TestInspect(t *testing.T) {
 	w := newWorld(t)
-	o, err := w.session().Outlook(t.Context(), monta)
+	o, err := w.session().Inspect(t.Context(), monta)
 	if err != nil || o.Kept != nil || o.Grant != credential.ClientCredentials || !o.Secret || o.ClientID == "" || o.RedirectURI != "" {
 		t.Errorf("%+v, %v", o, err)
 	}
 	w.login(moloniOn)
 	w.setenv(moloniOn.Var(account.ClientID), "another")
 	w.setenv(moloniOn.Var(account.ClientSecret), "")
-	o, err = w.session().Outlook(t.Context(), moloniOn)
-	if err != nil || o.Kept == nil || o.OtherClient != moloniOn.Var(account.ClientID) || !o.Secret || o.ClientID == "another" || o.RedirectURI == "" {
+	o, err = w.session().Inspect(t.Context(), moloniOn)
+	if err != nil || o.Kept == nil || o.Blocked == nil || !strings.Contains(o.Blocked.Error(), moloniOn.Var(account.ClientID)) || !o.Secret || o.ClientID == "another" || o.RedirectURI == "" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	_, err = w.session().Outlook(t.Context(), account.Name{Provider: "nowhere"})
+	_, err = w.session().Inspect(t.Context(), account.Name{Provider: "nowhere"})
 	mustFail(t, err, fail.Usage, "nowhere")
 	s, f := w.withStore()
 	f.get = func() error { return errFull }
-	_, err = s.Outlook(t.Context(), moloniOn)
+	_, err = s.Inspect(t.Context(), moloniOn)
 	mustFail(t, err, fail.Store, "")
 	if err := w.session().Prove(t.Context()); err != nil {
 		t.Error(err)

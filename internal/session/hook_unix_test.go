@@ -39,10 +39,10 @@ func TestOnRotateHasAGroupOfItsOwn(t *testing.T) {
 func TestOnRotateIsStoppedWithItsChildren(t *testing.T) {
 	w := newCI(t, moloniOn)
 	s := w.session()
-	s.bounds.rotate = 500 * time.Millisecond
+	s.bounds.Hook = 500 * time.Millisecond
 	s.OnRotate = []string{"sh", "-c", `sleep 60 & echo $! >"$1"; wait`, "sh", w.file}
 	_, err := s.Token(t.Context(), moloniOn, 0)
-	mustFail(t, err, fail.Store, "did not end within 500ms")
+	mustFail(t, err, fail.Store, "did not finish within 500ms")
 	text, err := os.ReadFile(w.file)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,159 @@
+package refresh
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
+)
+
+// Method is how a credential can be refreshed. If both ways are open, minting follows a refusal of the
+// refresh token.
+type Method struct {
+	Client  oauth.Registration // what the client authenticates with
+	Refresh bool               // with the refresh token (RFC 6749 6)
+	Mint    bool               // with the client's own id and secret (RFC 6749 4.4)
+}
+
+// Method decides whether and how a credential can be refreshed; the failure says why not. It is the only
+// place that decides this. The definition may be nil: what only it can tell is then assumed to be in order.
+// With force the provider is to be contacted even if the login has ended or expired.
+func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, force bool) (*Method, error) {
+	name := c.Account
+	if c.Grant == credential.Static {
+		return nil, fail.New(fail.Usage, "%s is a static token, which cannot be refreshed", name).Advise(fail.DoReplaceToken, name)
+	}
+	if err := r.CheckUse(c, d); err != nil {
+		return nil, err
+	}
+	// Only the account's own variable: a fallback would send one client's secret for another's.
+	secret := credential.Secret(name.Own(r.Getenv, account.ClientSecret))
+	if secret == "" {
+		secret = c.ClientSecret
+	}
+	readOnly := r.Store.Traits().ReadOnly
+	if readOnly && d != nil {
+		if err := missingClient(c, d); err != nil {
+			return nil, err
+		}
+	}
+	m := &Method{Client: oauth.Registration{ID: c.ClientID, Secret: secret.Reveal()}}
+	m.Mint = c.Grant == credential.ClientCredentials && c.ClientID != "" && secret != ""
+	ended := !c.Ended.IsZero() && secret == c.ClientSecret && !force
+	expired := c.RefreshExpired(r.Now()) && !force
+	m.Refresh = c.RefreshToken != "" && !ended && !expired && (d == nil || d.Token[provider.Refresh] != nil)
+	if readOnly && m.Mint {
+		m.Refresh = false // minting replaces nothing that could not be kept
+	}
+	switch {
+	case m.Refresh && readOnly && !r.DiscardRotated && len(r.OnRotate) == 0 && d != nil && d.Rotates():
+		return nil, fail.New(fail.LoginNeeded, "%s: a refresh replaces the refresh token, and the new one could not be kept; nothing was sent", name).
+			Advise(fail.DoKeepRotated, name.Var(account.AccessToken))
+	case m.Refresh || m.Mint:
+		return m, nil
+	}
+	why := "the access token has expired and there is no refresh token"
+	switch {
+	case ended:
+		why = fmt.Sprintf("the login ended on %s: %s", c.Ended.UTC().Format(time.DateOnly), c.EndedReason)
+	case c.RefreshToken != "" && expired:
+		why = "the login expired on " + c.RefreshExpiresAt.UTC().Format(time.DateOnly)
+	}
+	e := loginAgain(name, "%s", why)
+	e.Err = ErrExpired
+	return nil, e
+}
+
+// ErrExpired says that a credential cannot be refreshed because the login has ended or expired, or has no
+// refresh token.
+var ErrExpired = errors.New("the login has expired")
+
+// missingClient names the client setting that a refresh needs and the environment lacks.
+func missingClient(c *credential.Credential, d *provider.Definition) error {
+	var setting string
+	switch {
+	case c.ClientID == "":
+		setting = account.ClientID
+	case c.ClientSecret == "" && d.SecretRequired():
+		setting = account.ClientSecret
+	default:
+		return nil
+	}
+	return MissingClient(c.Account, d, setting)
+}
+
+// MissingClient is the failure of an account without a setting of its client.
+func MissingClient(name account.Name, d *provider.Definition, setting string) *fail.Error {
+	variables := name.Var(setting)
+	if setting == account.ClientID && d.SecretRequired() {
+		variables += " and " + name.Var(account.ClientSecret)
+	}
+	return fail.New(fail.Usage, "%s: %s is not set", name, name.Var(setting)).
+		Advise(fail.DoSetClient, variables, d.Client.Create)
+}
+
+// CheckUse refuses to send anything of a credential to another origin than those of its login, or in the
+// name of another client. The definition may be nil.
+func (r *Refresher) CheckUse(c *credential.Credential, d *provider.Definition) error {
+	if d != nil && !r.Store.Traits().ReadOnly { // variables belong to where the variables point
+		if err := CheckOrigins(c, d); err != nil {
+			return err
+		}
+	}
+	if variable := r.OtherClient(c); variable != "" {
+		return loginAgain(c.Account, "%s names another client than the one of this login; nothing was sent", variable)
+	}
+	return nil
+}
+
+// OtherClient returns the variable that names another client than the one of the login, or "".
+func (r *Refresher) OtherClient(c *credential.Credential) (variable string) {
+	if id := c.Account.Own(r.Getenv, account.ClientID); id != "" && c.ClientID != "" && id != c.ClientID {
+		return c.Account.Var(account.ClientID)
+	}
+	return ""
+}
+
+// CheckOrigins compares the origins of the definition's endpoints with those of the login. An endpoint that
+// the login did not know may be at any of its origins; a built-in definition may also add one elsewhere.
+func CheckOrigins(c *credential.Credential, d *provider.Definition) error {
+	origins := Origins(d)
+	if now := origins[credential.TokenEndpoint]; now != c.Origin {
+		return originDiffers(c, "point to "+now)
+	}
+	for _, endpoint := range slices.Sorted(maps.Keys(origins)) {
+		origin := origins[endpoint]
+		kept, ok := c.Origins[endpoint]
+		switch {
+		case endpoint == credential.TokenEndpoint:
+			continue
+		case !ok && (d.Path == "" || slices.Contains(slices.Collect(maps.Values(c.Origins)), origin)):
+			continue
+		case !ok:
+			kept = c.Origin
+		}
+		if kept != origin {
+			return originDiffers(c, fmt.Sprintf("put its %s endpoint at %s", endpoint, origin))
+		}
+	}
+	return nil
+}
+
+// originDiffers is the failure of settings that would send a credential elsewhere; how they do so follows "the
+// settings".
+func originDiffers(c *credential.Credential, how string) error {
+	return fail.New(fail.LoginNeeded, "%s: this login belongs to %s, but the settings %s; nothing was sent", c.Account, c.Origin, how).
+		Advise(fail.DoRestoreOrigin, account.Name{Provider: c.Account.Provider}.Var(account.BaseURL), c.Account)
+}
+
+// loginAgain is the failure for which only a new login helps.
+func loginAgain(name account.Name, format string, args ...any) *fail.Error {
+	return fail.New(fail.LoginNeeded, "%s: "+format, append([]any{name}, args...)...).Advise(fail.DoLogIn, name)
+}

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/refresh"
+	"github.com/tokencli/tokencli/internal/store"
+)
+
+// What a diagnosis needs: nothing here changes an account, asks the user or sends a secret.
+
+// Prove writes, reads and deletes a record of no account, so that a store that cannot be used is found before
+// the user goes to a browser and a code is spent.
+func (s *Session) Prove(ctx context.Context) error {
+	probe := account.Name{Provider: "tokencli-check", Label: strings.ToLower(rand.Text())}
+	err := s.Store.Put(ctx, &credential.Credential{Account: probe, Grant: credential.Static})
+	if deleteErr := s.Store.Delete(context.WithoutCancel(ctx), probe); err == nil {
+		err = deleteErr
+	}
+	return err
+}
+
+// Reach asks whether the provider can be reached.
+func (s *Session) Reach(ctx context.Context, provider string) (*oauth.Reached, error) {
+	client, err := s.client(account.Name{Provider: provider})
+	if err != nil {
+		return nil, err
+	}
+	return client.Reach(ctx)
+}
+
+// Inspection is what the next login or refresh of an account would work with.
+type Inspection struct {
+	Definition *provider.Definition
+	// Kept is the stored credential; nil: not logged in.
+	Kept *credential.Credential
+	// State is that of the stored credential, and Blocked why it cannot be refreshed without the user; nil:
+	// it can.
+	State   State
+	Blocked error
+	Grant   credential.Grant // of the stored login, else of a new one
+	// ClientID is empty, and Secret false, if there is none.
+	ClientID string
+	Secret   bool
+	// RedirectURI is empty if none is set, and for a grant without one.
+	RedirectURI string
+}
+
+// Problem returns why the stored login cannot be used as it is, or nil. A valid token that nothing can refresh
+// is no problem.
+func (i *Inspection) Problem() error {
+	if i.State == LoginNeeded || !errors.Is(i.Blocked, refresh.ErrExpired) && !fail.Is(i.Blocked, fail.Usage) || i.Kept != nil && !i.Kept.Ended.IsZero() {
+		return i.Blocked
+	}
+	return nil
+}
+
+// Inspect looks up what an account has. It does not import a rescue file.
+func (s *Session) Inspect(ctx context.Context, name account.Name) (*Inspection, error) {
+	d, err := s.Definition(name.Provider)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.Store.Get(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	l := &lookup{Session: s, name: name, definition: d, old: kept}
+	i := &Inspection{Definition: d, Kept: kept, ClientID: l.clientID()}
+	if kept != nil {
+		i.Grant = kept.Grant
+		i.ClientID = cmp.Or(kept.ClientID, i.ClientID)
+		i.State, i.Blocked = s.state(kept, d)
+	} else if i.Grant, err = l.grant(); err != nil && s.defaults(name).Grant != GrantStatic {
+		return nil, err
+	}
+	i.Secret = kept != nil && kept.ClientSecret != "" || name.Lookup(s.Getenv, account.ClientSecret) != ""
+	if i.Grant == credential.AuthorizationCode {
+		i.RedirectURI = l.redirectURI()
+	}
+	return i, nil
+}
+
+// Rescue is a rescue file that waits to be imported.
+type Rescue = refresh.Rescue
+
+// Rescues lists the rescue files in the state folder, those of other stores too.
+func (s *Session) Rescues() ([]Rescue, error) { return s.refresher().Rescues() }
