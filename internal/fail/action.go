@@ -181,6 +181,22 @@ const (
 	DoShowRecipient
 	// DoAddLines: add to [setting] the lines [text], then rewrap.
 	DoAddLines
+	// DoExtendPolicy: extend the policy of the Vault token for [path].
+	DoExtendPolicy
+	// DoLogInToVault: log in to Vault.
+	DoLogInToVault
+	// DoCheckVault: check the Vault server at [address].
+	DoCheckVault
+	// DoCheckVaultRole: check the role, and [variable].
+	DoCheckVaultRole
+	// DoChooseVaultAuth: set [variable] to a login method of Vault.
+	DoChooseVaultAuth
+	// DoMountKV2: set [variable], or enable a KV engine of version 2 at [mount].
+	DoMountKV2
+	// DoUseHTTPS: use an https address in [variable].
+	DoUseHTTPS
+	// DoInspectRecord: [command] shows the record and [command] deletes it.
+	DoInspectRecord
 
 	// DoGivePath: give an account and a path of its API.
 	DoGivePath

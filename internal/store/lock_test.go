@@ -73,8 +73,8 @@ func peer(t *testing.T, role, dir string) *exec.Cmd {
 	return cmd
 }
 
-// holder starts a process that has the lock, and returns it when it does.
-func holder(t *testing.T, dir string) (cmd *exec.Cmd, end func()) {
+// lockHolder starts a process that has the lock, and returns it when it does.
+func lockHolder(t *testing.T, dir string) (cmd *exec.Cmd, end func()) {
 	t.Helper()
 	cmd = peer(t, "hold", dir)
 	stdin, err := cmd.StdinPipe()
@@ -152,7 +152,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 
 func TestLockKilledHolder(t *testing.T) {
 	l := Locks{Store: "file", Dir: stateDir(t)}
-	cmd, _ := holder(t, l.Dir)
+	cmd, _ := lockHolder(t, l.Dir)
 	if _, ok, err := l.Try(t.Context(), mollie); ok || err != nil {
 		t.Fatalf("Try beside a holder = %v, %v", ok, err)
 	}
@@ -255,7 +255,7 @@ func TestLockWait(t *testing.T) {
 	if err := l.Wait(t.Context(), mollie); err != nil {
 		t.Fatalf("Wait for nobody: %v", err)
 	}
-	_, end := holder(t, l.Dir)
+	_, end := lockHolder(t, l.Dir)
 	const waiters = 50
 	var freed atomic.Int64
 	var early atomic.Int32

@@ -1,4 +1,4 @@
-// Package store keeps credentials: in the operating system's keychain, in encrypted files, in the
+// Package store keeps credentials: in the operating system's keychain, in encrypted files, in Vault, in the
 // environment or in memory, behind one small interface. The locks between processes are here too.
 package store
 
@@ -18,7 +18,7 @@ import (
 //
 // Failures are of kind fail.Store, name the store, and hold no secret.
 type Store interface {
-	// Kind returns the name that settings and `status` use: keychain, file, env or memory.
+	// Kind returns the name that settings and `status` use: keychain, file, vault, env or memory.
 	Kind() string
 	// Traits returns what a caller has to know about the store beyond its methods.
 	Traits() Traits
@@ -27,7 +27,7 @@ type Store interface {
 	// absence.
 	Get(ctx context.Context, name account.Name) (*credential.Credential, error)
 	// Put saves the credential, replacing any other of the account, and returns only after it was read
-	// back and found equal. After a failure the old record or the new one is there, whole. A read-only
+	// back and found equal, or a server has confirmed it. After a failure the old record or the new one is there, whole. A read-only
 	// store returns ErrReadOnly. A record that Get cannot read is not overwritten.
 	Put(ctx context.Context, c *credential.Credential) error
 	// Swap is Put for a caller that knows what it replaces: old, or nothing if old is nil. If the store
@@ -75,9 +75,14 @@ func checkOld(name account.Name, old, held *credential.Credential) error {
 	if old == nil && held == nil || old != nil && held != nil && old.Equal(held) {
 		return nil
 	}
+	return changed(name)
+}
+
+func changed(name account.Name) error {
 	return &fail.Error{
 		Kind: fail.Store,
 		Text: "another process changed the credential of " + name.String() + " at the same time",
+		Do:   fail.DoTryAgain,
 		Err:  ErrChanged,
 	}
 }

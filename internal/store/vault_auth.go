@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/safefile"
+)
+
+// The variables of a GitHub Actions job that may have an ID token
+// (docs.github.com, "OpenID Connect reference").
+const (
+	idTokenURL   = "ACTIONS_ID_TOKEN_REQUEST_URL"
+	idTokenToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+)
+
+// serviceAccountToken is where Kubernetes puts the token of a pod's service account.
+const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// login returns the token for requests, and gets it before the first one.
+func (c *vaultClient) login(ctx context.Context, r request) (string, error) {
+	if r.open {
+		return "", nil
+	}
+	c.loginMu.Lock()
+	defer c.loginMu.Unlock()
+	if c.token == "" {
+		var err error
+		if c.settings.auth == "token" {
+			c.token, err = c.settings.ownToken()
+		} else {
+			c.token, err = c.logIn(ctx)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return c.token, nil
+}
+
+// discard reports whether a token that was refused has expired and a new login can replace it.
+func (c *vaultClient) discard(ctx context.Context, token string) bool {
+	if c.settings.auth == "token" {
+		return false
+	}
+	if _, err := c.sendOnce(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self"}, token); !isStatus(err, http.StatusForbidden) {
+		return false
+	}
+	c.loginMu.Lock()
+	defer c.loginMu.Unlock()
+	if c.token == token {
+		c.token = ""
+	}
+	return true
+}
+
+// ownToken returns the user's token: that of the environment or the one that `vault login` wrote.
+func (s *vaultSettings) ownToken() (string, error) {
+	if token, err := account.Clean(VaultToken, s.getenv(VaultToken)); token != "" || err != nil {
+		return token, err
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		text, err := safefile.Read(filepath.Join(home, ".vault-token"), maxKeyFile, safefile.Key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if token, err := account.Clean("~/.vault-token", string(text)); token != "" || err != nil {
+			return token, err
+		}
+	}
+	return "", fail.New(fail.Usage, "no token for Vault: %s is not set, and there is no ~/.vault-token", VaultToken).
+		Advise(fail.DoLogInToVault)
+}
+
+// logIn logs in to Vault with the method of the settings and returns the token, which is never stored.
+func (c *vaultClient) logIn(ctx context.Context) (string, error) {
+	s := c.settings
+	body, err := c.proof(ctx)
+	if err != nil {
+		return "", err
+	}
+	answer, err := c.send(ctx, request{method: http.MethodPost, path: "auth/" + s.authMount + "/login", body: body, open: true})
+	var refusal *vaultAnswer
+	if errors.As(err, &refusal) && refusal.status >= 400 && refusal.status < 500 && refusal.status != http.StatusTooManyRequests {
+		return "", fail.New(fail.Usage, "Vault refused the login at auth/%s: %s", s.authMount, s.scrub(refusal.Error())).
+			Advise(fail.DoCheckVaultRole, account.VaultAuthMount)
+	}
+	if err != nil {
+		return "", c.explain(ctx, account.Name{}, "update", "auth/"+s.authMount+"/login", err)
+	}
+	var reply struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
+	}
+	if json.Unmarshal(answer.body, &reply) != nil || reply.Auth.Token == "" {
+		return "", fail.New(fail.Store, "Vault's answer to the login at auth/%s holds no token", s.authMount).Advise(fail.DoCheckVault, s.address)
+	}
+	return reply.Auth.Token, nil
+}
+
+// proof returns what a login sends.
+func (c *vaultClient) proof(ctx context.Context) (map[string]string, error) {
+	s := c.settings
+	if s.auth == "approle" {
+		if s.roleID == "" {
+			return nil, fail.New(fail.Usage, "the login to Vault has no role id: %s is not set", account.VaultRoleID).
+				Advise(fail.DoSetVariable, account.VaultRoleID+" and "+account.VaultSecretID)
+		}
+		return map[string]string{"role_id": s.roleID, "secret_id": s.secretID}, nil
+	}
+	jwt := s.jwt
+	var err error
+	switch {
+	case jwt != "":
+	case s.auth == "kubernetes":
+		jwt, err = readServiceAccount()
+	default:
+		jwt, err = s.githubToken(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"role": s.role, "jwt": jwt}, nil
+}
+
+func readServiceAccount() (string, error) {
+	text, err := os.ReadFile(serviceAccountToken)
+	if err != nil {
+		return "", fail.New(fail.Usage, "no JWT for Vault: %s is not set, and this is not a Kubernetes pod with a service account", account.VaultJWT).
+			Advise(fail.DoSetVariable, account.VaultJWT)
+	}
+	return account.Clean(serviceAccountToken, string(text))
+}
+
+// githubToken gets the ID token of a GitHub Actions job.
+func (s *vaultSettings) githubToken(ctx context.Context) (string, error) {
+	address, bearer := s.getenv(idTokenURL), s.getenv(idTokenToken)
+	u, err := url.Parse(address)
+	if address == "" || bearer == "" || err != nil || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+		return "", fail.New(fail.Usage, "no JWT for Vault: %s is not set, and this is not a GitHub Actions job with the permission id-token: write", account.VaultJWT).
+			Advise(fail.DoSetVariable, account.VaultJWT)
+	}
+	if s.audience != "" {
+		query := u.Query()
+		query.Set("audience", s.audience)
+		u.RawQuery = query.Encode()
+	}
+	ctx, cancel := context.WithTimeout(ctx, vaultTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	client := &http.Client{Transport: transport(nil), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", fail.New(fail.Store, "GitHub's ID token cannot be requested: %s", reason(err)).Advise(fail.DoTryAgain)
+	}
+	defer resp.Body.Close()
+	var reply struct {
+		Value string `json:"value"`
+	}
+	err = json.NewDecoder(io.LimitReader(resp.Body, maxVault)).Decode(&reply)
+	if resp.StatusCode != http.StatusOK || err != nil || reply.Value == "" {
+		return "", fail.New(fail.Store, "GitHub gave no ID token (status %d)", resp.StatusCode).Advise(fail.DoTryAgain)
+	}
+	return reply.Value, nil
+}
+
+// scrub makes the words of the server fit to print, without the secrets that it may repeat.
+func (s *vaultSettings) scrub(text string) string {
+	return strings.TrimRight(redact.Scrub(text, 200, s.secretID, s.jwt, s.getenv(VaultToken), s.getenv(idTokenToken)), ". ")
+}
