@@ -35,11 +35,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor [ACCOUNT...]",
-		Short: "Find what is wrong and say how to mend it",
+		Short: "Find problems and say how to fix them",
 		Long: `Looks at the configuration, the definitions, the environment, the state folder, the store, every account
 (or those that are named) with its client, redirect URI and port, the browser, the proxy, the certificates,
-the way to each provider in use, and the clock. Each finding is ok, a warning or a problem, the last two
-with what to do. It takes 15 seconds at most.
+the way to each provider in use, and the clock. Each finding is ok, a warning or a problem; warnings and
+problems come with a fix. It takes 15 seconds at most.
 
 Nothing is changed or renewed. A store is tried with a record of its own, which is deleted at once. A
 provider gets one request for its front page, with nothing in it that belongs to you.
@@ -69,17 +69,17 @@ type findingJSON struct {
 	Account string `json:"account,omitempty"`
 	State   string `json:"state"`
 	Text    string `json:"text"`
-	Mend    string `json:"mend"`
+	Fix     string `json:"fix"`
 }
 
 func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 	if o.bundle != "" {
 		// Said before anything is looked at.
 		if _, err := os.Lstat(o.bundle); err == nil {
-			return usage("%s is there already", redact.Printable(o.bundle)).WithHint("name a new file for the report")
+			return usage("%s already exists", redact.Printable(o.bundle)).WithHint("name a new file for the report")
 		}
 	}
-	report, err := doctor.Examine(ctx, a.patient(o))
+	report, err := doctor.Run(ctx, a.doctorInput(o))
 	if err != nil {
 		return err
 	}
@@ -114,10 +114,10 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// patient puts together what is to be examined. What cannot be read of the settings is a finding itself
+// doctorInput collects what doctor looks at. What cannot be read of the settings is a finding itself
 // and keeps nothing else from being looked at.
-func (a *app) patient(o doctorOptions) *doctor.Patient {
-	p := &doctor.Patient{
+func (a *app) doctorInput(o doctorOptions) *doctor.Input {
+	p := &doctor.Input{
 		Version: a.versionName(), Environ: os.Environ(), Getenv: a.getenv, Now: a.now, Hint: hintOf,
 		Accounts: o.names, Offline: o.offline,
 	}
@@ -154,10 +154,10 @@ func (a *app) patient(o doctorOptions) *doctor.Patient {
 
 func describeConfig(set *settings) string {
 	if set.ConfigFile == "" {
-		return "there is no home folder, so there is no config.yaml"
+		return "no home folder, so no config.yaml"
 	}
 	if _, err := os.Stat(set.ConfigFile); errors.Is(err, fs.ErrNotExist) {
-		return redact.Printable(set.ConfigFile) + " is not there, and need not be"
+		return redact.Printable(set.ConfigFile) + " not found (optional)"
 	}
 	return redact.Printable(set.ConfigFile) + ": " + count(len(set.accounts), "account")
 }
@@ -211,7 +211,7 @@ func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
 	if asJSON {
 		answers := make([]findingJSON, 0, len(report.Findings))
 		for _, f := range report.Findings {
-			answers = append(answers, findingJSON{f.Check, f.Account, string(f.State), f.Text, f.Mend})
+			answers = append(answers, findingJSON{f.Check, f.Account, string(f.State), f.Text, f.Fix})
 		}
 		return a.printJSON(answers)
 	}
@@ -224,9 +224,9 @@ func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
 		}
 		out.WriteString(to.paint(severity(f.State), fmt.Sprintf("%-8s", f.State)))
 		a.hang(&out, to, subject+": "+f.Text)
-		if f.Mend != "" {
+		if f.Fix != "" {
 			out.WriteString(strings.Repeat(" ", 8))
-			a.hang(&out, to, "mend: "+f.Mend)
+			a.hang(&out, to, "fix: "+f.Fix)
 		}
 	}
 	return a.print(out.String())

@@ -18,7 +18,7 @@ func TestDoctorKnowsTheVariables(t *testing.T) {
 	}
 	check := func(name string) []string {
 		getenv := func(string) string { return "" }
-		report, err := doctor.Examine(t.Context(), &doctor.Patient{
+		report, err := doctor.Run(t.Context(), &doctor.Input{
 			Environ: []string{name + "=x"}, Getenv: getenv, Now: time.Now, Offline: true,
 			Session: session.Options{Store: "memory", Getenv: getenv},
 		})
@@ -35,11 +35,11 @@ func TestDoctorKnowsTheVariables(t *testing.T) {
 	}
 	for _, name := range names {
 		name = strings.Replace(name, "<PROVIDER>", "MOLONI_ON", 1)
-		if got := strings.Join(check(name), "; "); strings.Contains(got, "no variable") {
+		if got := strings.Join(check(name), "; "); strings.Contains(got, "not a variable") {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := check("TOKENCLI_STROE"); len(got) != 1 || got[0] != "TOKENCLI_STROE is no variable of tokencli; TOKENCLI_STORE is" {
+	if got := check("TOKENCLI_STROE"); len(got) != 1 || got[0] != "TOKENCLI_STROE is not a variable of tokencli; did you mean TOKENCLI_STORE?" {
 		t.Errorf("a misspelt one: %q", got)
 	}
 }

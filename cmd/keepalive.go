@@ -21,14 +21,14 @@ import (
 )
 
 func (a *app) keepaliveCommand() *cobra.Command {
-	return group("keepalive", "Renew logins in the background, before they end",
-		`Some logins die when nobody uses them: Moloni's refresh tokens after 14 idle days, and then a person has
-to log in again. keepalive lets the system's own scheduler run
+	return group("keepalive", "Refresh logins in the background before they expire",
+		`Some logins expire if unused: Moloni's refresh tokens after 14 days, and then you have to log in again.
+keepalive has the system's scheduler run
 
   tokencli refresh --all --within 3d
 
-twice a day: a systemd user timer on Linux, a launchd agent on macOS, a scheduled task on Windows. What was
-missed while the machine was off is made up for.`,
+twice a day: a systemd user timer on Linux, a launchd agent on macOS, a scheduled task on Windows. Runs
+missed while the machine was off are caught up.`,
 		`  tokencli keepalive install --print
   tokencli keepalive status`,
 		a.keepaliveInstallCommand(), a.keepaliveStatusCommand(), a.keepaliveRemoveCommand())
@@ -45,13 +45,13 @@ func (a *app) keepaliveInstallCommand() *cobra.Command {
 	within, every := duration(72*time.Hour), duration(12*time.Hour)
 	c := &cobra.Command{
 		Use:   "install",
-		Short: "Let the system's scheduler renew logins",
-		Long: `Shows the files that the system's scheduler needs and, after a yes, writes them and switches the job on.
-A second install replaces the first. The files hold the settings that decide which store is used, and never
-a secret: a file store needs TOKENCLI_FILE_KEY as the path of a key file.
+		Short: "Have the system's scheduler refresh logins",
+		Long: `Shows the files that the system's scheduler needs, asks for confirmation, then writes them and enables
+the job. A second install replaces the first. The files hold the settings that decide which store is used,
+and never a secret: a file store needs TOKENCLI_FILE_KEY as the path of a key file.
 
-The job runs as you. A keychain that is locked when its time comes is left alone until the next time. For a
-file store on a server, let the timer run while you are not logged in: loginctl enable-linger.`,
+The job runs as you. If the keychain is locked when it runs, the next run tries again. For a file store on a
+server, let the timer run while you are not logged in: loginctl enable-linger.`,
 		Example: `  tokencli keepalive install --print
   tokencli keepalive install --within 5d --every 6h --print`,
 		Args: noArgs,
@@ -61,7 +61,7 @@ file store on a server, let the timer run while you are not logged in: loginctl 
 		},
 	}
 	f := c.Flags()
-	f.Var(&within, "within", "renew logins whose access or refresh token ends within this (default 3d)")
+	f.Var(&within, "within", "refresh logins whose access or refresh token expires within this (default 3d)")
 	f.Var(&every, "every", "how often: whole hours that divide a day (default 12h)")
 	f.BoolVar(&o.print, "print", false, "print the files and write nothing")
 	f.BoolVar(&o.yes, "yes", false, "write the files without asking")
@@ -114,7 +114,7 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 		return err
 	}
 	if started {
-		a.say("logins are renewed every " + strings.TrimSuffix(j.every.String(), "0m0s") + " from now on; `tokencli keepalive status` tells when next")
+		a.say("logins are refreshed every " + strings.TrimSuffix(j.every.String(), "0m0s") + "; `tokencli keepalive status` shows the next run")
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func show(units []unit) string {
 func (a *app) agree(ctx context.Context, question string) error {
 	ask := a.asker(ctx)
 	if ask == nil {
-		return usage("nobody can be asked here, and nothing was written").WithHint("look at `tokencli keepalive install --print`, then add --yes")
+		return usage("stdin is not a terminal, so tokencli cannot ask for confirmation; nothing was written").WithHint("look at `tokencli keepalive install --print`, then add --yes")
 	}
 	answer, err := ask.Ask(question)
 	if err != nil {
@@ -189,7 +189,10 @@ func (a *app) job(goos string, o keepaliveOptions) (*job, []string, error) {
 	if j.environment, err = a.jobStore(set); err != nil {
 		return nil, nil, err
 	}
-	network, notes := a.jobNetwork()
+	network, notes, err := a.jobNetwork()
+	if err != nil {
+		return nil, nil, err
+	}
 	j.environment = append(j.environment, network...)
 	return j, notes, nil
 }
@@ -217,7 +220,7 @@ func (a *app) jobStore(set *settings) ([]setting, error) {
 	}
 	switch set.Store {
 	case "env":
-		return nil, usage("the env store keeps nothing, so there is nothing to keep alive").
+		return nil, usage("the env store is read-only, so there is nothing to keep alive").
 			WithHint("choose another store: TOKENCLI_STORE=keychain or TOKENCLI_STORE=file")
 	case "file":
 		key := strings.TrimSpace(a.getenv(account.FileKey))
@@ -237,11 +240,16 @@ func (a *app) jobStore(set *settings) ([]setting, error) {
 	return environment, nil
 }
 
-// jobNetwork returns the settings of the way to the providers. What holds a password is left out.
-func (a *app) jobNetwork() (environment []setting, notes []string) {
+// jobNetwork returns the settings of the way to the providers. A proxy with a password is left out, with a note; a base
+// URL with one is refused, because the job would contact the real provider without it.
+func (a *app) jobNetwork() (environment []setting, notes []string, err error) {
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(strings.ToUpper(name), "TOKENCLI_") && strings.HasSuffix(strings.ToUpper(name), "_"+account.BaseURL) && value != "" {
+			if strings.Contains(value, "@") {
+				return nil, nil, usage("%s holds a user name or password, which is not written into a job", name).
+					WithHint("set %s to an address without it", name)
+			}
 			environment = append(environment, setting{name, value})
 		}
 	}
@@ -262,7 +270,7 @@ func (a *app) jobNetwork() (environment []setting, notes []string) {
 			environment = append(environment, setting{name, value})
 		}
 	}
-	return environment, notes
+	return environment, notes, nil
 }
 
 // ownPath returns the path by which this program is found, which outlasts an update: a package manager
@@ -304,9 +312,9 @@ func (a *app) keepaliveStatusCommand() *cobra.Command {
 	var o keepaliveOptions
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Tell whether logins are renewed, and when next",
-		Long: `Tells whether the job is installed, and what the system's scheduler says of it. The exit code is 0 either
-way.`,
+		Short: "Show whether logins are refreshed, and when next",
+		Long: `Shows whether the job is installed, and what the system's scheduler reports about it. The exit code is 0
+either way.`,
 		Example: `  tokencli keepalive status
   tokencli keepalive status --json`,
 		Args: noArgs,
@@ -374,8 +382,8 @@ func (a *app) keepaliveStatus(ctx context.Context, o keepaliveOptions) error {
 func (a *app) keepaliveRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "remove",
-		Short:   "Stop renewing logins in the background",
-		Long:    `Switches the job off and removes its files. No login is touched. Removing what is not there is no failure.`,
+		Short:   "Stop refreshing logins in the background",
+		Long:    `Disables the job and removes its files. No login is touched. If nothing is installed, nothing happens.`,
 		Example: `  tokencli keepalive remove`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -403,7 +411,7 @@ func (a *app) keepaliveRemove(ctx context.Context, j *job) error {
 		}
 	}
 	scheduler.forget()
-	a.say("logins are no longer renewed in the background")
+	a.say("logins are not refreshed in the background any more")
 	return nil
 }
 

@@ -66,7 +66,7 @@ func (j job) units() []unit {
 }
 
 // The reason for the job, for whoever finds it later.
-const keepaliveWhy = "Renew the logins of tokencli before they end"
+const keepaliveWhy = "Refresh the logins of tokencli before they expire"
 
 // service is a systemd.service(5). A failure that may pass by itself (exit code 6) is tried again; the
 // others need a person or the next turn. The hardening leaves the session bus, on which the keychain is,

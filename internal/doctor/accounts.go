@@ -17,14 +17,14 @@ import (
 
 // store tries whether the store takes a record and gives it back. It does so beside a throw-away state
 // folder, so that no other run meets the name of the record in the list of accounts.
-func (e *examination) store(ctx context.Context) []Finding {
+func (e *run) store(ctx context.Context) []Finding {
 	const check = "store"
 	defer close(e.proved)
 	kind := e.Session.Store
 	from := kind + ", by " + e.StoreFrom
 	switch kind {
 	case "":
-		return []Finding{warn(check, "mend what is wrong with the settings first", "not looked at: which store is meant cannot be read")}
+		return []Finding{warn(check, "fix what is wrong with the settings first", "not looked at: which store is meant cannot be read")}
 	case "env":
 		e.storeOK = true
 		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", from, e.inEnvironment())}
@@ -49,11 +49,11 @@ func (e *examination) store(ctx context.Context) []Finding {
 	e.storeOK = true
 	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
 	if took > slow {
-		mend := "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own"
+		fix := "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own"
 		if kind == "file" {
-			mend = "a passphrase is made expensive to guess: a key does without that (`tokencli store init file`)"
+			fix = "a passphrase is made expensive to guess: a key does without that (`tokencli store init file`)"
 		}
-		return []Finding{warn(check, mend, "%s", text)}
+		return []Finding{warn(check, fix, "%s", text)}
 	}
 	return []Finding{ok(check, "%s", text)}
 }
@@ -61,7 +61,7 @@ func (e *examination) store(ctx context.Context) []Finding {
 // slow is what nobody wants to wait for with every call.
 const slow = 3 * time.Second
 
-func (e *examination) inEnvironment() string {
+func (e *run) inEnvironment() string {
 	var names []string
 	for _, name := range e.names {
 		if _, err := e.session.Store.Get(context.Background(), name); err == nil {
@@ -72,7 +72,7 @@ func (e *examination) inEnvironment() string {
 }
 
 // rescue lists the logins that could not be saved.
-func (e *examination) rescue(context.Context) []Finding {
+func (e *run) rescue(context.Context) []Finding {
 	const check = "rescue"
 	waiting, err := e.session.Rescues()
 	if err != nil {
@@ -85,11 +85,11 @@ func (e *examination) rescue(context.Context) []Finding {
 		if r.Store != e.Session.Store {
 			command = "TOKENCLI_STORE=" + r.Store + " " + command
 		}
-		findings = append(findings, about(r.Account, warn(check, command+" takes it in once the store can be written",
-			"a renewed login could not be saved and waits in the clear in %s", redact.Printable(r.Path)))...)
+		findings = append(findings, about(r.Account, warn(check, command+" imports it once the store is writable",
+			"a refreshed login could not be saved; it is kept unencrypted in %s", redact.Printable(r.Path)))...)
 	}
 	if findings == nil {
-		return []Finding{ok(check, "no login waits to be saved")}
+		return []Finding{ok(check, "no unsaved login")}
 	}
 	return findings
 }
@@ -98,14 +98,14 @@ func (e *examination) rescue(context.Context) []Finding {
 const readersAtOnce = 4
 
 // accounts looks at each account: its login, its client, its redirect URI.
-func (e *examination) accounts(ctx context.Context) []Finding {
+func (e *run) accounts(ctx context.Context) []Finding {
 	const check = "account"
 	var findings []Finding
 	if e.namesErr != nil {
 		findings = append(findings, Failed(check, e.namesErr))
 	}
 	if len(e.names) == 0 && e.namesErr == nil {
-		return []Finding{ok(check, "none is logged in or set up")}
+		return []Finding{ok(check, "none")}
 	}
 	if e.Session.Store == "" {
 		return findings
@@ -113,16 +113,16 @@ func (e *examination) accounts(ctx context.Context) []Finding {
 	select {
 	case <-e.proved:
 	case <-ctx.Done():
-		return append(findings, warn(check, "mend the store first", "not looked at, because the store takes too long: %s", joined(e.names)))
+		return append(findings, warn(check, "fix the store first", "not looked at, because the store takes too long: %s", joined(e.names)))
 	}
 	names := e.names
-	seen := make([]sight, len(names))
+	seen := make([]accountView, len(names))
 	if !e.storeOK && len(names) > 0 {
 		// What cannot be written may still be read; but each try at a store that does not answer takes
 		// its time.
 		seen[0].Inspection, seen[0].err = e.session.Inspect(ctx, names[0])
 		if err := seen[0].err; err != nil && (err.Error() == e.storeErr || fail.Is(err, fail.Store)) {
-			return append(findings, warn(check, "mend the store first", "not looked at, because the store cannot be used: %s", joined(names)))
+			return append(findings, warn(check, "fix the store first", "not looked at, because the store cannot be used: %s", joined(names)))
 		}
 	}
 	var readers sync.WaitGroup
@@ -157,14 +157,14 @@ func joined(names []account.Name) string {
 	return strings.Join(words, ", ")
 }
 
-// sight is what was seen of an account.
-type sight struct {
+// accountView is what was seen of an account.
+type accountView struct {
 	*session.Inspection
 	err error
 }
 
 // account judges one account. Ports that were tried before are remembered: several accounts share one.
-func (e *examination) account(name account.Name, s sight, ports map[string]port) []Finding {
+func (e *run) account(name account.Name, s accountView, ports map[string]port) []Finding {
 	const check = "account"
 	if s.err != nil {
 		return []Finding{Failed(check, s.err)}
@@ -182,7 +182,7 @@ func (e *examination) account(name account.Name, s sight, ports map[string]port)
 }
 
 // login judges whether the account can be used.
-func (e *examination) login(name account.Name, s sight) Finding {
+func (e *run) login(name account.Name, s accountView) Finding {
 	const check = "account"
 	again := "tokencli login " + name.String()
 	c := s.Kept
@@ -195,13 +195,13 @@ func (e *examination) login(name account.Name, s sight) Finding {
 		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80))
 	case e.Session.Store != "env" && c.Origin != s.Definition.Origin(): // variables name no origin
 		setting := account.Name{Provider: name.Provider}.Var(account.BaseURL)
-		mend := "set " + setting + " to where it came from"
+		fix := "set " + setting + " to where it came from"
 		if e.Getenv(setting) != "" {
-			mend = "unset " + setting + " or set it back"
+			fix = "unset " + setting + " or set it back"
 		}
 		e.hideHost(c.Origin)
 		e.hideHost(s.Definition.Origin())
-		return wrong(check, fail.LoginNeeded, mend+", or `tokencli revoke --local "+name.String()+"` and log in there",
+		return wrong(check, fail.LoginNeeded, fix+", or `tokencli revoke --local "+name.String()+"` and log in there",
 			"this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin())
 	case s.Problem() != nil:
 		e.hideHost(c.Origin)
@@ -211,21 +211,21 @@ func (e *examination) login(name account.Name, s sight) Finding {
 	return ok(check, "%s by %s%s", s.State, c.Grant, e.ends(c))
 }
 
-func (e *examination) ends(c *credential.Credential) string {
+func (e *run) ends(c *credential.Credential) string {
 	var text string
 	if !c.AccessExpiresAt.IsZero() {
 		text += ", access until " + moment(c.AccessExpiresAt)
 	}
 	if c.RefreshToken != "" && !c.RefreshExpiresAt.IsZero() {
-		text += ", to be renewed before " + moment(c.RefreshExpiresAt)
+		text += ", to be refreshed before " + moment(c.RefreshExpiresAt)
 	}
 	return text
 }
 
 // marks tells what earlier runs left behind in the credential.
-func (e *examination) marks(name account.Name, s sight) []Finding {
+func (e *run) marks(name account.Name, s accountView) []Finding {
 	const check = "account"
-	// A renewal that is under way has its mark too, and is over within this.
+	// A refresh in progress has its mark too; it ends within this time.
 	const underWay = 90 * time.Second
 	var findings []Finding
 	if s.Kept == nil {
@@ -234,10 +234,10 @@ func (e *examination) marks(name account.Name, s sight) []Finding {
 	now := e.Now()
 	if at := s.Kept.Presented; !at.IsZero() && now.Sub(at) > underWay {
 		findings = append(findings, warn(check, "tokencli refresh "+name.String()+", which tries the kept refresh token once",
-			"a renewal was cut off on %s, and whether it reached the provider is unknown", moment(at)))
+			"a refresh was interrupted on %s, and whether it reached the provider is unknown", moment(at)))
 	}
 	if s.Kept.ObtainedAt.Sub(now) > time.Minute {
-		findings = append(findings, warn(check, "set the clock right; the next use renews this login", "obtained in the future (%s): the clock was wrong then or is now", moment(s.Kept.ObtainedAt)))
+		findings = append(findings, warn(check, "set the clock right; the next use refreshes this login", "obtained in the future (%s): the clock was wrong then or is now", moment(s.Kept.ObtainedAt)))
 	}
 	return findings
 }
@@ -246,9 +246,9 @@ func day(t time.Time) string    { return t.UTC().Format(time.DateOnly) }
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // client judges whether the client's id and secret are there.
-func (e *examination) client(name account.Name, s sight) Finding {
+func (e *run) client(name account.Name, s accountView) Finding {
 	const check = "client"
-	made := "; the client is made at: " + s.Definition.Client.Create
+	made := "; clients are created at: " + s.Definition.Client.Create
 	switch {
 	case s.ClientID == "":
 		return wrong(check, fail.Usage, "set "+name.Var(account.ClientID)+made, "no client id is set")
@@ -276,11 +276,11 @@ type port struct {
 }
 
 // redirect tries whether the code of a login could come back.
-func (e *examination) redirect(name account.Name, s sight, ports map[string]port) Finding {
+func (e *run) redirect(name account.Name, s accountView, ports map[string]port) Finding {
 	const check = "redirect"
 	if s.RedirectURI == "" {
 		return warn(check, "set "+name.Var(account.RedirectURI)+" to the one that is registered at "+s.Definition.Title,
-			"no redirect URI is set, and there is no usual one: a login asks for it")
+			"no redirect URI is set and this provider has no default: login asks for it")
 	}
 	p, tried := ports[s.RedirectURI]
 	if !tried {

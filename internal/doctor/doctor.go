@@ -1,9 +1,9 @@
 // Package doctor looks for what is wrong with a machine, its settings and its accounts, and says how each
-// finding is mended.
+// finding is fixed.
 //
-// Its rules: it changes nothing and leaves nothing behind, renews nothing and asks nobody; no provider is
+// Its rules: it changes nothing and leaves nothing behind, refreshes nothing and prompts for nothing; no provider is
 // sent anything that belongs to an account; it ends in bounded time, whatever hangs; no finding holds a
-// secret; every warning and problem has a mend.
+// secret; every warning and problem has a fix.
 package doctor
 
 import (
@@ -38,13 +38,13 @@ type Finding struct {
 	Account string // empty where it concerns the machine
 	State   State
 	Text    string
-	Mend    string    // what to do; empty where all is well
+	Fix     string    // what to do; empty where all is well
 	Kind    fail.Kind // of a problem
 	advice  *fail.Error
 }
 
-// Patient is what is examined.
-type Patient struct {
+// Input is what is examined.
+type Input struct {
 	Version string
 	// Environ is the environment as NAME=VALUE, and Getenv looks into it.
 	Environ []string
@@ -81,31 +81,31 @@ const (
 type check struct {
 	name  string
 	limit time.Duration
-	run   func(*examination, context.Context) []Finding
+	run   func(*run, context.Context) []Finding
 }
 
 // checks are all there are, in the order in which their findings are shown. All run at the same time;
 // one that needs another's result waits for it.
 var checks = []check{
-	{"version", shortTime, (*examination).version},
-	{"config", shortTime, (*examination).config},
-	{"definitions", shortTime, (*examination).definitions},
-	{"on_rotate", shortTime, (*examination).onRotate},
-	{"environment", shortTime, (*examination).environment},
-	{"state", shortTime, (*examination).state},
-	{"store", 12 * time.Second, (*examination).store},
-	{"rescue", shortTime, (*examination).rescue},
-	{"account", totalTime, (*examination).accounts},
-	{"browser", shortTime, (*examination).browser},
-	{"proxy", shortTime, (*examination).proxy},
-	{"certificates", shortTime, (*examination).certificates},
-	{"reach", 8 * time.Second, (*examination).reach},
-	{"clock", totalTime, (*examination).clock},
+	{"version", shortTime, (*run).version},
+	{"config", shortTime, (*run).config},
+	{"definitions", shortTime, (*run).definitions},
+	{"on_rotate", shortTime, (*run).onRotate},
+	{"environment", shortTime, (*run).environment},
+	{"state", shortTime, (*run).state},
+	{"store", 12 * time.Second, (*run).store},
+	{"rescue", shortTime, (*run).rescue},
+	{"account", totalTime, (*run).accounts},
+	{"browser", shortTime, (*run).browser},
+	{"proxy", shortTime, (*run).proxy},
+	{"certificates", shortTime, (*run).certificates},
+	{"reach", 8 * time.Second, (*run).reach},
+	{"clock", totalTime, (*run).clock},
 }
 
-// examination is one run.
-type examination struct {
-	*Patient
+// run is one run.
+type run struct {
+	*Input
 	session  *session.Session
 	names    []account.Name
 	namesErr error
@@ -122,11 +122,11 @@ type examination struct {
 	hidden hidden
 }
 
-// Examine runs every check.
-func Examine(ctx context.Context, p *Patient) (*Report, error) {
+// Run runs every check.
+func Run(ctx context.Context, p *Input) (*Report, error) {
 	bounded, cancel := context.WithTimeout(ctx, totalTime-grace)
 	defer cancel()
-	e := &examination{Patient: p, proved: make(chan struct{}), asked: make(chan struct{})}
+	e := &run{Input: p, proved: make(chan struct{}), asked: make(chan struct{})}
 	e.hidden.start(p)
 	options := e.options()
 	if options.Store == "" {
@@ -184,25 +184,25 @@ func Examine(ctx context.Context, p *Patient) (*Report, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range findings {
-		// The last line of defence: no text is made of a secret.
-		findings[i].Text = redact.Secrets(findings[i].Text, e.hidden.secrets...)
+		// The backstop: a check quotes no secret, and our own words stay as they are.
+		findings[i].Text = redact.Composed(findings[i].Text, e.hidden.secrets...)
 		if advice := findings[i].advice; advice != nil && p.Hint != nil {
-			findings[i].Mend = p.Hint(advice)
+			findings[i].Fix = p.Hint(advice)
 		}
-		findings[i].Mend = redact.Secrets(findings[i].Mend, e.hidden.secrets...)
+		findings[i].Fix = redact.Composed(findings[i].Fix, e.hidden.secrets...)
 	}
 	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
 }
 
 func givenUp(c check) Finding {
 	return Finding{
-		Check: c.name, State: Warning, Text: "this took too long and was given up",
-		Mend: "run tokencli doctor again; if it stays so, something that it asks here hangs",
+		Check: c.name, State: Warning, Text: "timed out",
+		Fix: "run tokencli doctor again; if it times out again, whatever it checks here hangs",
 	}
 }
 
 // options are the settings for a look that asks nobody.
-func (e *examination) options() session.Options {
+func (e *run) options() session.Options {
 	o := e.Session
 	o.NoPrompt = true
 	o.Tell = nil
@@ -211,7 +211,7 @@ func (e *examination) options() session.Options {
 
 // choose returns the accounts to be examined: those that were named, or all that are logged in, in the
 // configuration file, or set up in the environment.
-func (e *examination) choose(ctx context.Context) ([]account.Name, error) {
+func (e *run) choose(ctx context.Context) ([]account.Name, error) {
 	if len(e.Accounts) > 0 {
 		return sorted(e.Accounts), nil
 	}
@@ -250,12 +250,12 @@ func ok(check, format string, args ...any) Finding {
 	return Finding{Check: check, State: OK, Text: fmt.Sprintf(format, args...)}
 }
 
-func warn(check, mend, format string, args ...any) Finding {
-	return Finding{Check: check, State: Warning, Text: fmt.Sprintf(format, args...), Mend: mend}
+func warn(check, fix, format string, args ...any) Finding {
+	return Finding{Check: check, State: Warning, Text: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-func wrong(check string, kind fail.Kind, mend, format string, args ...any) Finding {
-	return Finding{Check: check, State: Problem, Text: fmt.Sprintf(format, args...), Mend: mend, Kind: kind}
+func wrong(check string, kind fail.Kind, fix, format string, args ...any) Finding {
+	return Finding{Check: check, State: Problem, Text: fmt.Sprintf(format, args...), Fix: fix, Kind: kind}
 }
 
 // Failed makes a problem of an error.
@@ -264,15 +264,15 @@ func Failed(check string, err error) Finding {
 	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Internal {
 		text = "no answer in time"
 	}
-	mend := fail.HintOf(err)
+	fix := fail.HintOf(err)
 	switch {
-	case mend != "":
+	case fix != "":
 	case fail.Is(err, fail.Usage):
-		mend = "correct or remove what is named there"
+		fix = "correct or remove what is named there"
 	default:
-		mend = "try again; `tokencli help exit-codes` tells what may be in the way"
+		fix = "try again; `tokencli help exit-codes` tells what may be in the way"
 	}
-	f := wrong(check, fail.KindOf(err), mend, "%s", oneLine(text))
+	f := wrong(check, fail.KindOf(err), fix, "%s", oneLine(text))
 	if advice := fail.Advice(err); advice != nil && advice.Do != 0 {
 		f.advice = advice
 	}

@@ -86,11 +86,11 @@ func TestHiddenWords(t *testing.T) {
 	}
 }
 
-func examine(t *testing.T) *examination {
+func examine(t *testing.T) *run {
 	t.Helper()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	p := &Patient{Getenv: func(string) string { return "" }, Now: func() time.Time { return now }, Session: session.Options{Store: "file"}}
-	e := &examination{Patient: p, proved: make(chan struct{}), asked: make(chan struct{})}
+	p := &Input{Getenv: func(string) string { return "" }, Now: func() time.Time { return now }, Session: session.Options{Store: "file"}}
+	e := &run{Input: p, proved: make(chan struct{}), asked: make(chan struct{})}
 	e.hidden.start(p)
 	return e
 }
@@ -102,11 +102,11 @@ func TestClockByTheNearest(t *testing.T) {
 		text  string
 	}{
 		{nil, OK, "not compared"},
-		{[]time.Duration{time.Second}, OK, "right to 1s"},
-		{[]time.Duration{-time.Minute}, OK, "right to 1m0s"},
-		{[]time.Duration{61 * time.Second}, Problem, "a is 1m1s ahead of it"},
-		{[]time.Duration{-10 * time.Minute, -9 * time.Minute}, Problem, "a, b is 9m0s behind it"},
-		{[]time.Duration{time.Second, time.Hour}, Warning, "b is 1h0m0s ahead of it, and others are not"},
+		{[]time.Duration{time.Second}, OK, "accurate to 1s"},
+		{[]time.Duration{-time.Minute}, OK, "accurate to 1m0s"},
+		{[]time.Duration{61 * time.Second}, Problem, "a is 1m1s fast"},
+		{[]time.Duration{-10 * time.Minute, -9 * time.Minute}, Problem, "a, b is 9m0s slow"},
+		{[]time.Duration{time.Second, time.Hour}, Warning, "b's clock is 1h0m0s fast, the others agree"},
 	} {
 		e := examine(t)
 		for i, ahead := range c.ahead {
@@ -132,18 +132,23 @@ func TestWhatARecordTells(t *testing.T) {
 		kind   fail.Kind
 		text   string
 	}{
-		"valid":          {func(*credential.Credential) {}, OK, 0, "valid by authorization_code, access until 2026-11-22 13:00 UTC"},
-		"other origin":   {func(c *credential.Credential) { c.Origin = "https://elsewhere.example" }, Problem, fail.LoginNeeded, "belongs to https://elsewhere.example, but"},
-		"ended":          {func(c *credential.Credential) { c.Ended, c.EndedReason = now, "invalid_grant" }, Problem, fail.LoginNeeded, "ended this login on 2026-11-22: invalid_grant"},
-		"over":           {func(c *credential.Credential) { c.RefreshToken, c.AccessExpiresAt = "", now }, Problem, fail.LoginNeeded, "nothing to renew it with"},
-		"cut off":        {func(c *credential.Credential) { c.Presented = now.Add(-time.Hour) }, Warning, 0, "a renewal was cut off on 2026-11-22 11:00 UTC"},
-		"being renewed":  {func(c *credential.Credential) { c.Presented = now.Add(-time.Second) }, OK, 0, "valid"},
-		"from tomorrow":  {func(c *credential.Credential) { c.ObtainedAt = now.Add(time.Hour) }, Warning, 0, "obtained in the future"},
-		"a little ahead": {func(c *credential.Credential) { c.ObtainedAt = now.Add(30 * time.Second) }, OK, 0, "valid"},
+		"valid":           {func(*credential.Credential) {}, OK, 0, "valid by authorization_code, access until 2026-11-22 13:00 UTC"},
+		"other origin":    {func(c *credential.Credential) { c.Origin = "https://elsewhere.example" }, Problem, fail.LoginNeeded, "belongs to https://elsewhere.example, but"},
+		"ended":           {func(c *credential.Credential) { c.Ended, c.EndedReason = now, "invalid_grant" }, Problem, fail.LoginNeeded, "ended this login on 2026-11-22: invalid_grant"},
+		"expired":         {func(c *credential.Credential) { c.RefreshToken, c.AccessExpiresAt = "", now }, Problem, fail.LoginNeeded, "there is no refresh token"},
+		"cut off":         {func(c *credential.Credential) { c.Presented = now.Add(-time.Hour) }, Warning, 0, "a refresh was interrupted on 2026-11-22 11:00 UTC"},
+		"being refreshed": {func(c *credential.Credential) { c.Presented = now.Add(-time.Second) }, OK, 0, "valid"},
+		"from tomorrow":   {func(c *credential.Credential) { c.ObtainedAt = now.Add(time.Hour) }, Warning, 0, "obtained in the future"},
+		"a little ahead":  {func(c *credential.Credential) { c.ObtainedAt = now.Add(30 * time.Second) }, OK, 0, "valid"},
 	} {
 		kept := valid
 		c.change(&kept)
-		findings := e.account(name, sight{Inspection: &session.Inspection{Definition: d, Kept: &kept}}, map[string]port{})
+		seen := &session.Inspection{Definition: d, Kept: &kept, State: session.Valid}
+		if c.kind == fail.LoginNeeded {
+			seen.State = session.LoginNeeded
+			seen.Blocked = fail.New(fail.LoginNeeded, "there is no refresh token")
+		}
+		findings := e.account(name, accountView{Inspection: seen}, map[string]port{})
 		i := slices.IndexFunc(findings, func(f Finding) bool {
 			return f.State == c.state && strings.Contains(f.Text, c.text) && f.Kind == c.kind
 		})
@@ -154,8 +159,8 @@ func TestWhatARecordTells(t *testing.T) {
 			if f.State != OK && f.State != c.state {
 				t.Errorf("%s: %+v is too much", what, f)
 			}
-			if (f.Mend == "") != (f.State == OK) {
-				t.Errorf("%s: the mend of %+v", what, f)
+			if (f.Fix == "") != (f.State == OK) {
+				t.Errorf("%s: the fix of %+v", what, f)
 			}
 		}
 	}
@@ -168,9 +173,9 @@ func TestAHangingCheckIsGivenUp(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
 	checks = []check{
-		{"first", 50 * time.Millisecond, func(*examination, context.Context) []Finding { return []Finding{ok("first", "well")} }},
-		{"hangs", 50 * time.Millisecond, func(*examination, context.Context) []Finding { <-hang; return nil }},
-		{"late", 50 * time.Millisecond, func(_ *examination, ctx context.Context) []Finding {
+		{"first", 50 * time.Millisecond, func(*run, context.Context) []Finding { return []Finding{ok("first", "well")} }},
+		{"hangs", 50 * time.Millisecond, func(*run, context.Context) []Finding { <-hang; return nil }},
+		{"late", 50 * time.Millisecond, func(_ *run, ctx context.Context) []Finding {
 			<-ctx.Done()
 			return []Finding{ok("late", "in its own words")}
 		}},
@@ -178,7 +183,7 @@ func TestAHangingCheckIsGivenUp(t *testing.T) {
 	e := examine(t)
 	e.Session = session.Options{Store: "memory", Getenv: e.Getenv}
 	began := time.Now()
-	report, err := Examine(t.Context(), e.Patient)
+	report, err := Run(t.Context(), e.Input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +198,10 @@ func TestAHangingCheckIsGivenUp(t *testing.T) {
 		t.Errorf("%v instead of %v", got, want)
 	}
 
-	checks = append(checks, check{"store", time.Second, (*examination).store})
+	checks = append(checks, check{"store", time.Second, (*run).store})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Examine(ctx, e.Patient); !fail.Is(err, fail.Interrupted) {
+	if _, err := Run(ctx, e.Input); !fail.Is(err, fail.Interrupted) {
 		t.Errorf("an interrupt ends in %v", err)
 	}
 }

@@ -24,15 +24,15 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-func (e *examination) version(context.Context) []Finding {
+func (e *run) version(context.Context) []Finding {
 	text := []string{"tokencli " + e.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 	return []Finding{ok("version", "%s", strings.Join(append(text, callback.HostKind(e.Environ)...), ", "))}
 }
 
-func (e *examination) config(context.Context) []Finding { return e.Config }
+func (e *run) config(context.Context) []Finding { return e.Config }
 
 // definitions lints the user's definition files.
-func (e *examination) definitions(context.Context) []Finding {
+func (e *run) definitions(context.Context) []Finding {
 	const check = "definitions"
 	dir := e.Session.DefinitionDir
 	names, err := e.session.Catalog.Names()
@@ -75,8 +75,8 @@ func (e *examination) definitions(context.Context) []Finding {
 	return findings
 }
 
-// onRotate looks for the command that is to be run after a renewal.
-func (e *examination) onRotate(context.Context) []Finding {
+// onRotate looks for the command that is to be run after a refresh.
+func (e *run) onRotate(context.Context) []Finding {
 	const check = "on_rotate"
 	if len(e.Session.OnRotate) == 0 {
 		return nil
@@ -85,11 +85,11 @@ func (e *examination) onRotate(context.Context) []Finding {
 		return []Finding{wrong(check, fail.Usage, "write the command in full, or install it; a list of words is run without a shell",
 			"%s is not a command that can be run here", redact.Printable(e.Session.OnRotate[0]))}
 	}
-	return []Finding{ok(check, "%s is there", redact.Printable(e.Session.OnRotate[0]))}
+	return []Finding{ok(check, "%s found", redact.Printable(e.Session.OnRotate[0]))}
 }
 
 // state looks at the folder that everything is written to.
-func (e *examination) state(context.Context) []Finding {
+func (e *run) state(context.Context) []Finding {
 	const check = "state"
 	dir := e.Session.StateDir
 	if err := safefile.CheckDir(dir); err != nil {
@@ -100,9 +100,9 @@ func (e *examination) state(context.Context) []Finding {
 	if errors.Is(err, fs.ErrNotExist) {
 		if parent, err := tryParent(dir); err != nil {
 			return []Finding{wrong(check, fail.Store, "make "+quoted(parent)+" writable, or set TOKENCLI_STATE_DIR to a folder of your own",
-				"%s is not there and cannot be made in %s: %s", shown, redact.Printable(parent), reason(err))}
+				"%s does not exist and cannot be created in %s: %s", shown, redact.Printable(parent), reason(err))}
 		}
-		return []Finding{ok(check, "%s is not there yet; the first login makes it", shown)}
+		return []Finding{ok(check, "%s does not exist yet; the first login creates it", shown)}
 	}
 	if err == nil {
 		err = tryWrite(dir)
@@ -114,7 +114,7 @@ func (e *examination) state(context.Context) []Finding {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return []Finding{warn(check, "chmod 700 "+quoted(dir), "%s can be read by other users (mode %04o)", shown, info.Mode().Perm())}
 	}
-	return []Finding{ok(check, "%s is yours alone and writable", shown)}
+	return []Finding{ok(check, "%s is private and writable", shown)}
 }
 
 // tryWrite writes 64 KiB, which is more than any credential takes, and removes them.
@@ -156,7 +156,7 @@ func reason(err error) string {
 }
 
 // browser tells what would open the authorization page.
-func (e *examination) browser(context.Context) []Finding {
+func (e *run) browser(context.Context) []Finding {
 	const check = "browser"
 	environ := account.Environ(e.Environ)
 	command, tried := callback.FindOpener(environ)
@@ -166,17 +166,17 @@ func (e *examination) browser(context.Context) []Finding {
 	case command != "":
 		return []Finding{ok(check, "%s", redact.Scrub(command, 120))}
 	case len(tried) == 0:
-		return []Finding{ok(check, "no screen is here: login prints the address, and takes the address on which the browser landed as a paste")}
+		return []Finding{ok(check, "no display found: login prints the URL and accepts the redirect URL pasted back")}
 	case e.Getenv("BROWSER") != "":
-		return []Finding{warn(check, "set BROWSER to a command that is there, or unset it; login also takes --browser, and a pasted address",
+		return []Finding{warn(check, "set BROWSER to an installed command, or unset it; login also takes --browser, and a pasted address",
 			"BROWSER names no command that can be run here: %s", redact.Scrub(strings.Join(tried, ", "), 120))}
 	}
 	return []Finding{warn(check, "install xdg-utils, or set BROWSER; login prints the address in any case, and takes a pasted one",
-		"no command is there that opens a browser (%s)", strings.Join(tried, ", "))}
+		"no command found that opens a browser (%s)", strings.Join(tried, ", "))}
 }
 
 // proxy checks the settings by which net/http finds its proxy.
-func (e *examination) proxy(context.Context) []Finding {
+func (e *run) proxy(context.Context) []Finding {
 	const check = "proxy"
 	var findings []Finding
 	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
@@ -220,7 +220,7 @@ func (e *examination) proxy(context.Context) []Finding {
 }
 
 // either returns a variable that may be written in upper or lower case.
-func (e *examination) either(name string) (set, value string) {
+func (e *run) either(name string) (set, value string) {
 	for _, set := range []string{name, strings.ToLower(name)} {
 		if value := e.Getenv(set); value != "" {
 			return set, value
@@ -230,7 +230,7 @@ func (e *examination) either(name string) (set, value string) {
 }
 
 // certificates checks what is trusted for TLS.
-func (e *examination) certificates(context.Context) []Finding {
+func (e *run) certificates(context.Context) []Finding {
 	const check = "certificates"
 	const unset = "unset it, or set it to a file of PEM certificates (BEGIN CERTIFICATE)"
 	if path := e.Getenv("SSL_CERT_FILE"); path != "" {
@@ -238,7 +238,7 @@ func (e *examination) certificates(context.Context) []Finding {
 		text, err := readSome(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE names a file that is not there: %s", shown)}
+			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE names a file that does not exist: %s", shown)}
 		case err != nil:
 			return []Finding{wrong(check, fail.Usage, unset, "SSL_CERT_FILE cannot be read: %s: %s", shown, reason(err))}
 		}
@@ -255,7 +255,7 @@ func (e *examination) certificates(context.Context) []Finding {
 		for _, dir := range filepath.SplitList(dir) {
 			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 				return []Finding{wrong(check, fail.Usage, "unset it, or set it to a folder of PEM certificates",
-					"SSL_CERT_DIR names a folder that is not there: %s", redact.Scrub(dir, 200))}
+					"SSL_CERT_DIR names a folder that does not exist: %s", redact.Scrub(dir, 200))}
 			}
 		}
 	}

@@ -26,7 +26,7 @@ type skew struct {
 const maxSkew = time.Minute
 
 // reach asks every provider in use for its front page, all at once.
-func (e *examination) reach(ctx context.Context) []Finding {
+func (e *run) reach(ctx context.Context) []Finding {
 	const check = "reach"
 	defer close(e.asked)
 	if e.Offline {
@@ -39,7 +39,7 @@ func (e *examination) reach(ctx context.Context) []Finding {
 		}
 	}
 	if len(providers) == 0 {
-		return []Finding{ok(check, "nobody was asked: no provider is in use")}
+		return []Finding{ok(check, "not checked: no provider is in use")}
 	}
 	slices.Sort(providers)
 	findings := make([]Finding, len(providers))
@@ -58,7 +58,7 @@ func (e *examination) reach(ctx context.Context) []Finding {
 	return slices.DeleteFunc(findings, func(f Finding) bool { return f.State == Problem && f.Kind == fail.Usage })
 }
 
-func (e *examination) ask(ctx context.Context, name string) (Finding, *skew) {
+func (e *run) ask(ctx context.Context, name string) (Finding, *skew) {
 	const check = "reach"
 	r, err := e.session.Reach(ctx, name)
 	if err != nil {
@@ -83,7 +83,7 @@ func (e *examination) ask(ctx context.Context, name string) (Finding, *skew) {
 }
 
 // unreached explains why a provider cannot be reached, and what to do.
-func (e *examination) unreached(name string, err error) Finding {
+func (e *run) unreached(name string, err error) Finding {
 	const check = "reach"
 	setting := account.Name{Provider: name}.Var(account.BaseURL)
 	f := Failed(check, err)
@@ -96,14 +96,14 @@ func (e *examination) unreached(name string, err error) Finding {
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		f.Text = name + ": its certificate is out of date, or this machine's clock is wrong (" + moment(e.Now()) + ")"
-		f.Mend = "set the clock right; where it is right, whoever answers there has to renew the certificate"
+		f.advice, f.Fix = nil, "set the clock right; where it is right, the server's certificate has to be replaced"
 	case errors.As(err, &hostname), errors.As(err, &record):
-		f.Mend = "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at " + setting
+		f.advice, f.Fix = nil, "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at "+setting
 	case fail.Advice(err) != nil:
 	case e.Getenv(setting) != "":
-		f.Mend = "check that " + setting + " is right and that its server runs"
+		f.Fix = "check that " + setting + " is right and that its server runs"
 	default:
-		f.Mend = "check the network connection, and HTTPS_PROXY where a proxy is needed"
+		f.Fix = "check the network connection, and HTTPS_PROXY where a proxy is needed"
 	}
 	if e.Getenv(setting) != "" {
 		if d, err := e.session.Definition(name); err == nil {
@@ -115,7 +115,7 @@ func (e *examination) unreached(name string, err error) Finding {
 
 // clock compares this machine's clock with those of the providers that answered. The one that is nearest
 // counts: a single provider whose clock is wrong says nothing about this one.
-func (e *examination) clock(ctx context.Context) []Finding {
+func (e *run) clock(ctx context.Context) []Finding {
 	const check = "clock"
 	if e.Offline {
 		return nil
@@ -126,39 +126,39 @@ func (e *examination) clock(ctx context.Context) []Finding {
 		return []Finding{warn(check, "see what is said about reach", "not compared: no provider answered in time")}
 	}
 	if len(e.skews) == 0 {
-		return []Finding{ok(check, "not compared: no provider told the time")}
+		return []Finding{ok(check, "not compared: no reply had a date")}
 	}
 	nearest := slices.MinFunc(e.skews, func(a, b skew) int { return int(a.ahead.Abs() - b.ahead.Abs()) })
 	if nearest.ahead.Abs() <= maxSkew {
 		var off []Finding
 		for _, s := range e.skews {
 			if s.ahead.Abs() > maxSkew {
-				off = append(off, warn(check, "nothing has to be done here: expiry is counted by this machine's clock", "%s is %s, and others are not", s.provider, apart(s.ahead)))
+				off = append(off, warn(check, "nothing has to be done here: expiry is counted by this machine's clock", "%s's clock is %s, the others agree with this machine", s.provider, apart(s.ahead)))
 			}
 		}
 		if off != nil {
 			return off
 		}
-		return []Finding{ok(check, "right to %s, by the clock of %s", max(nearest.ahead.Abs(), time.Second), nearest.provider)}
+		return []Finding{ok(check, "accurate to %s, compared with %s", max(nearest.ahead.Abs(), time.Second), nearest.provider)}
 	}
 	names := make([]string, len(e.skews))
 	for i, s := range e.skews {
 		names[i] = s.provider
 	}
 	return []Finding{wrong(check, fail.Usage, "set the clock: timedatectl set-ntp true (Linux), sntp -sS time.apple.com (macOS), w32tm /resync (Windows)",
-		"this machine's clock is wrong: %s is %s", strings.Join(names, ", "), apart(nearest.ahead))}
+		"this machine's clock is wrong: compared with it, %s is %s", strings.Join(names, ", "), apart(nearest.ahead))}
 }
 
 func apart(ahead time.Duration) string {
 	if ahead < 0 {
-		return ahead.Abs().String() + " behind it"
+		return ahead.Abs().String() + " slow"
 	}
-	return ahead.String() + " ahead of it"
+	return ahead.String() + " fast"
 }
 
 // hideHost keeps the host of an address out of the report, unless it is this machine: where somebody's
 // own servers are is nobody's business.
-func (e *examination) hideHost(address string) {
+func (e *run) hideHost(address string) {
 	if host := hostOf(address); host != "" && !provider.Loopback(host) {
 		e.hide(host, "HOST")
 	}

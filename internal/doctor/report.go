@@ -15,10 +15,10 @@ import (
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// Report is what an examination found, in a fixed order.
+// Report is what an run found, in a fixed order.
 type Report struct {
 	Findings []Finding
-	patient  *Patient
+	patient  *Input
 	hidden   hidden
 }
 
@@ -58,8 +58,8 @@ func (r *Report) Bundle() string {
 			subject += " " + f.Account
 		}
 		fmt.Fprintf(&b, "%-8s %s: %s\n", f.State, subject, f.Text)
-		if f.Mend != "" {
-			fmt.Fprintf(&b, "         mend: %s\n", f.Mend)
+		if f.Fix != "" {
+			fmt.Fprintf(&b, "         fix: %s\n", f.Fix)
 		}
 	}
 	return r.hidden.apply(b.String())
@@ -84,7 +84,7 @@ type hidden struct {
 	user    string
 }
 
-func (h *hidden) start(p *Patient) {
+func (h *hidden) start(p *Input) {
 	h.words = make(map[string]string)
 	h.user = p.User
 	for _, secret := range account.SecretValues(p.Environ) {
@@ -119,7 +119,7 @@ func (h *hidden) clone() hidden {
 }
 
 // hideAccount puts a number in the place of an account's own name, which may be a customer's.
-func (e *examination) hideAccount(name account.Name) {
+func (e *run) hideAccount(name account.Name) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, known := e.hidden.words[name.String()]; known || name.Label == "" {
@@ -129,13 +129,13 @@ func (e *examination) hideAccount(name account.Name) {
 	other := account.Name{Provider: name.Provider, Label: fmt.Sprint("n", e.hidden.named)}
 	e.hidden.words[name.String()] = other.String()
 	e.hidden.words[name.File()] = other.File()
-	for _, setting := range ofAccounts {
+	for _, setting := range append(account.Settings(), account.BaseURL, account.Chosen) {
 		e.hidden.words[name.Var(setting)] = other.Var(setting)
 	}
 }
 
 // hide keeps a text out of the report.
-func (e *examination) hide(text, with string) {
+func (e *run) hide(text, with string) {
 	if text == "" {
 		return
 	}
@@ -145,7 +145,7 @@ func (e *examination) hide(text, with string) {
 }
 
 // hideSecret keeps secrets out of the report, in whatever form they are echoed.
-func (e *examination) hideSecret(secrets ...string) {
+func (e *run) hideSecret(secrets ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, secret := range secrets {
