@@ -125,6 +125,9 @@ func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error
 		}
 	}
 	a.say(text)
+	if owner := s.Owner(cmd.Context(), c); owner != "" {
+		a.say("this login belongs to " + owner)
+	}
 	if isTerminal(os.Stderr) {
 		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
 		if !c.RefreshExpiresAt.IsZero() {

@@ -208,6 +208,9 @@ func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.N
 		case o.all && st.Expired():
 			answer.Skipped = "the login has ended"
 			return "", nil
+		case o.all && a.now().Before(st.NotBefore):
+			answer.Skipped = "too early for the provider"
+			return "", nil
 		case limited && !st.EndsWithin(o.within, a.now()):
 			answer.Skipped = "not due"
 			return "", nil

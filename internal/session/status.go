@@ -35,8 +35,10 @@ type Status struct {
 	Ended   bool // the provider refused the refresh token
 	// Vanished: the account is in the list of names, but its credential is gone from the store.
 	Vanished bool
-	Scopes   []string
-	Store    string
+	// NotBefore is when the provider starts to accept a refresh; zero: at once.
+	NotBefore time.Time
+	Scopes    []string
+	Store     string
 }
 
 // Accounts returns the names of the accounts in the store, sorted.
@@ -63,6 +65,9 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 		Ended: !c.Ended.IsZero(), Scopes: c.Scopes, Store: s.Store.Kind(),
 	}
 	st.State, st.Blocked = s.state(c, d)
+	if st.State == Valid {
+		st.NotBefore = s.notBefore(c)
+	}
 	return st, nil
 }
 

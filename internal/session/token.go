@@ -23,6 +23,13 @@ func (s *Session) Token(ctx context.Context, name account.Name, minTTL time.Dura
 	if c.Fresh(s.now(), minTTL) {
 		return c, nil
 	}
+	if c.Fresh(s.now(), 0) {
+		if at := s.notBefore(c); s.now().Before(at) {
+			s.tell("warning: %s: the token is valid for %s, and the provider does not refresh it before %s", name,
+				c.AccessExpiresAt.Sub(s.now()).Round(time.Second), at.UTC().Format(time.RFC3339))
+			return c, nil
+		}
+	}
 	refreshed, err := s.refresher().Refresh(ctx, c, refresh.Want{MinTTL: minTTL})
 	switch {
 	case err == nil:
@@ -36,6 +43,15 @@ func (s *Session) Token(ctx context.Context, name account.Name, minTTL time.Dura
 		return c, nil
 	}
 	return nil, s.usable(s.explainAbsence(name, err))
+}
+
+// notBefore returns when the provider starts to accept a refresh of the credential; zero: at once.
+func (s *Session) notBefore(c *credential.Credential) time.Time {
+	d, err := s.Definition(c.Account.Provider)
+	if err != nil || d.Lifetimes.RefreshNotBefore == 0 {
+		return time.Time{}
+	}
+	return c.ObtainedAt.Add(d.Lifetimes.RefreshNotBefore)
 }
 
 // Refresh refreshes now, however long the access token is valid. It contacts the provider even if the login
