@@ -124,17 +124,21 @@ func TestRedactIsQuickOnHostileText(t *testing.T) {
 func TestRedactMasksRunsOfASecret(t *testing.T) {
 	const secret = "rt-9f8e7d6c5b4a.3210/zyxwv+QRST"
 	forms := map[string]func(string) string{
-		"verbatim":        func(s string) string { return s },
-		"percent, once":   url.QueryEscape,
-		"percent, twice":  func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
-		"every byte":      func(s string) string { return "%" + strings.Join(split(hex.EncodeToString([]byte(s)), 2), "%") },
-		"JSON":            func(s string) string { return strings.ReplaceAll(s, "/", `\/`) },
-		"HTML":            func(s string) string { return strings.ReplaceAll(s, "+", "&#43;") },
-		"hex":             func(s string) string { return hex.EncodeToString([]byte(s)) },
-		"upper-case hex":  func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
-		"base64":          func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-		"base64url":       func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("Q" + s)) },
-		"base64 in a URL": func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("QQ" + s))) },
+		"verbatim":                 func(s string) string { return s },
+		"percent, once":            url.QueryEscape,
+		"percent, twice":           func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
+		"every byte":               func(s string) string { return "%" + strings.Join(split(hex.EncodeToString([]byte(s)), 2), "%") },
+		"JSON":                     func(s string) string { return strings.ReplaceAll(s, "/", `\/`) },
+		"HTML":                     func(s string) string { return strings.ReplaceAll(s, "+", "&#43;") },
+		"hex":                      func(s string) string { return hex.EncodeToString([]byte(s)) },
+		"upper-case hex":           func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+		"base64":                   func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"base64url":                func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("Q" + s)) },
+		"base64 after a letter":    func(s string) string { return "k" + base64.RawStdEncoding.EncodeToString([]byte(s)) },
+		"base64 after two letters": func(s string) string { return "ke" + base64.RawStdEncoding.EncodeToString([]byte(s)) },
+		"base64 after three":       func(s string) string { return "key" + base64.RawStdEncoding.EncodeToString([]byte(s)) },
+		"hex after a digit":        func(s string) string { return "0" + hex.EncodeToString([]byte(s)) },
+		"base64 in a URL":          func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("QQ" + s))) },
 	}
 	for name, form := range forms {
 		for from := 0; from+12 <= len(secret); from++ {
