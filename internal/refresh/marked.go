@@ -22,8 +22,19 @@ type marked struct {
 }
 
 func (m *marked) begin(ctx context.Context) (*credential.Credential, error) {
+	if done, err := m.acquire(ctx); err != nil || done != nil {
+		return done, err
+	}
+	// The previous holder of the lock may have refreshed, or left a rescue file: then the refresh token
+	// in the store is spent.
+	c, err := m.LoadLocked(ctx, m.seen.Account)
+	m.before, m.held = c, c
+	return c, err
+}
+
+// acquire acquires the account's lock, or returns what another process stored meanwhile, if that is enough.
+func (m *marked) acquire(ctx context.Context) (done *credential.Credential, err error) {
 	name := m.seen.Account
-	var done *credential.Credential
 	release, err := m.lock(ctx, name, func() bool {
 		if c, err := m.Store.Get(ctx, name); err == nil && m.satisfied(c) {
 			done = c
@@ -34,14 +45,23 @@ func (m *marked) begin(ctx context.Context) (*credential.Credential, error) {
 		return done, err
 	}
 	m.release = release
-	// The previous holder of the lock may have refreshed, or left a rescue file: then the refresh token
-	// in the store is spent.
-	c, err := m.LoadLocked(ctx, name)
-	m.before, m.held = c, c
-	return c, err
+	return nil, nil
 }
 
 func (m *marked) mark(ctx context.Context, c *credential.Credential) error {
+	next, err := m.prepare(c)
+	if err != nil || next.Equal(c) {
+		return err
+	}
+	if err := m.Store.Swap(ctx, c, next); err != nil {
+		return err
+	}
+	m.held = next
+	return nil
+}
+
+// prepare returns c with the mark, after it made sure that the outcome can be kept.
+func (m *marked) prepare(c *credential.Credential) (*credential.Credential, error) {
 	m.before, m.held = c, c
 	if !c.Presented.IsZero() {
 		m.tellCutOff(c.Account, c.Presented)
@@ -50,20 +70,13 @@ func (m *marked) mark(ctx context.Context, c *credential.Credential) error {
 	if m.want.Refused {
 		next.RefusedAt = m.Now()
 	}
-	if m.client.Definition.Rotates() {
+	if c.RefreshToken != "" && m.client.Definition.Rotates() {
 		if err := m.reserve(c); err != nil {
-			return err
+			return nil, err
 		}
 		next.Presented = m.Now()
 	}
-	if next.Equal(c) {
-		return nil
-	}
-	if err := m.Store.Swap(ctx, c, &next); err != nil {
-		return err
-	}
-	m.held = &next
-	return nil
+	return &next, nil
 }
 
 // reserve takes the space for a rescue file while the refresh token is still good: a folder that cannot be
@@ -83,7 +96,9 @@ func (m *marked) commit(ctx context.Context, next *credential.Credential) (*cred
 func (m *marked) abort(ctx context.Context) {
 	next := *m.before
 	next.RefusedAt = m.held.RefusedAt
-	m.replace(ctx, &next)
+	if !next.Equal(m.held) {
+		m.replace(ctx, &next)
+	}
 }
 
 func (m *marked) reread(ctx context.Context) (*credential.Credential, error) {
@@ -104,9 +119,6 @@ func (m *marked) ended(ctx context.Context, refusal *oauth.Error) error {
 
 // replace stores next unless another process changed the credential without our lock.
 func (m *marked) replace(ctx context.Context, next *credential.Credential) {
-	if next.Equal(m.held) {
-		return
-	}
 	err := m.Store.Swap(context.WithoutCancel(ctx), m.held, next)
 	if err != nil && !errors.Is(err, store.ErrChanged) {
 		m.tell("warning: %v", err)

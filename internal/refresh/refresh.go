@@ -43,7 +43,8 @@ type Bounds struct {
 	Lock, // waiting for the account's lock: 60 s
 	Save, // retrying a save that fails: 5 s
 	Hook, // running OnRotate: 60 s
-	Traffic time.Duration // all requests of one refresh together: 30 s
+	Traffic, // all requests of one refresh together: 30 s
+	Mark time.Duration // the age of a mark from which its process counts as dead: 75 s
 }
 
 const (
@@ -123,21 +124,26 @@ func (r *Refresher) Refresh(ctx context.Context, seen *credential.Credential, wa
 		return nil, err
 	}
 	defer a.end()
-	c, err := a.begin(ctx)
-	if err != nil {
-		return nil, err
+	for {
+		c, err := a.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if f.satisfied(c) {
+			return c, nil
+		}
+		if err := f.connect(ctx, c); err != nil {
+			return nil, err
+		}
+		next, err := f.run(ctx, a, c)
+		if errors.Is(err, errContended) {
+			continue
+		}
+		if err == nil && ctx.Err() != nil {
+			return nil, fail.New(fail.Interrupted, "%s: interrupted; %s", seen.Account, a.kept())
+		}
+		return next, err
 	}
-	if f.satisfied(c) {
-		return c, nil
-	}
-	if err := f.connect(ctx, c); err != nil {
-		return nil, err
-	}
-	next, err := f.run(ctx, a, c)
-	if err == nil && ctx.Err() != nil {
-		return nil, fail.New(fail.Interrupted, "%s: interrupted; %s", seen.Account, a.kept())
-	}
-	return next, err
 }
 
 // attempt chooses how the outcome is kept. What can be decided without a lock is decided first, so that
@@ -147,6 +153,9 @@ func (f *flight) attempt(ctx context.Context) (attempt, error) {
 		// Of many processes that wait for one refresh, most never need the definition.
 		if _, err := f.Method(f.seen, nil, f.want.Force); err != nil {
 			return nil, err
+		}
+		if shared, ok := f.Store.(store.Leaser); ok {
+			return &leased{marked: marked{flight: f}, shared: shared}, nil
 		}
 		return &marked{flight: f}, nil
 	}
@@ -227,7 +236,7 @@ func (f *flight) run(ctx context.Context, a attempt, c *credential.Credential) (
 // mark is set right, except for a refusal for good, which the caller has to check.
 func (f *flight) request(ctx context.Context, a attempt, c *credential.Credential, m *Method) (*oauth.Reply, error) {
 	if !m.Refresh {
-		return f.mint(ctx, c, m)
+		return f.mintOnce(ctx, a, c, m)
 	}
 	if err := a.mark(ctx, c); err != nil {
 		return nil, err
@@ -255,6 +264,22 @@ func (f *flight) request(ctx context.Context, a attempt, c *credential.Credentia
 func (f *flight) mint(ctx context.Context, c *credential.Credential, m *Method) (*oauth.Reply, error) {
 	f.limit()
 	return f.client.ClientCredentials(ctx, m.Client, c.Scopes)
+}
+
+// mintOnce mints where no refresh token is spent. In a shared store it marks the credential as well, so that
+// of many machines one mints.
+func (f *flight) mintOnce(ctx context.Context, a attempt, c *credential.Credential, m *Method) (*oauth.Reply, error) {
+	if !f.Store.Traits().Shared {
+		return f.mint(ctx, c, m)
+	}
+	if err := a.mark(ctx, c); err != nil {
+		return nil, err
+	}
+	reply, err := f.mint(ctx, c, m)
+	if err != nil {
+		a.abort(ctx)
+	}
+	return reply, err
 }
 
 // limit keeps all requests of one refresh together within the bound.

@@ -33,7 +33,7 @@ const (
 
 // Options are the settings of a session.
 type Options struct {
-	// Store is keychain, file, env or memory; empty: keychain.
+	// Store is keychain, file, vault, env or memory; empty: keychain.
 	Store string
 	// StateDir is the folder of locks, names, encrypted and rescue files. Only the env store and reading
 	// from the keychain work without one.
@@ -91,6 +91,10 @@ func Open(o Options) (*Session, error) {
 			Key:        credential.Secret(o.Getenv(account.FileKey)),
 			Passphrase: credential.Secret(o.Getenv(account.FilePassphrase)),
 		}
+	case "vault":
+		s.Store = store.NewVault(store.VaultOptions{
+			Getenv: o.Getenv, StateDir: o.StateDir, CheckNetwork: oauth.CheckEnvironment, Notify: o.Tell,
+		})
 	case "env":
 		s.Store = s.envStore()
 	case "memory":

@@ -11,6 +11,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/refresh"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 // State is what an account needs, in one word.
@@ -33,6 +34,8 @@ type Status struct {
 	// Blocked is why the account cannot be refreshed without the user; nil: it can.
 	Blocked error
 	Ended   bool // the provider refused the refresh token
+	// Refreshing is the mark of the process that is refreshing the account, in a shared store; nil: none.
+	Refreshing *store.Lease
 	// Vanished: the account is in the list of names, but its credential is gone from the store.
 	Vanished bool
 	// NotBefore is when the provider starts to accept a refresh; zero: at once.
@@ -46,7 +49,7 @@ func (s *Session) Accounts(ctx context.Context) ([]account.Name, error) { return
 
 // Status describes an account. It contacts no provider.
 func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error) {
-	c, err := s.Store.Get(ctx, name)
+	c, lease, err := s.read(ctx, name)
 	switch {
 	case absent(err) && s.vanished(ctx, name):
 		return &Status{
@@ -64,11 +67,28 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 		Account: name, Grant: c.Grant, AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
 		Ended: !c.Ended.IsZero(), Scopes: c.Scopes, Store: s.Store.Kind(),
 	}
+	if lease != nil && lease.Marked {
+		st.Refreshing = lease
+	}
 	st.State, st.Blocked = s.state(c, d)
 	if st.State == Valid {
 		st.NotBefore = s.notBefore(c)
 	}
 	return st, nil
+}
+
+// read returns the credential and, from a shared store, who is refreshing it.
+func (s *Session) read(ctx context.Context, name account.Name) (*credential.Credential, *store.Lease, error) {
+	shared, ok := s.Store.(store.Leaser)
+	if !ok {
+		c, err := s.Store.Get(ctx, name)
+		return c, nil, err
+	}
+	lease, err := shared.Lease(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return lease.Credential, lease, nil
 }
 
 // vanished reports whether an account without a credential is in the list of names: its credential was
