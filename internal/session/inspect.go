@@ -74,6 +74,9 @@ func (s *Session) Inspect(ctx context.Context, name account.Name) (*Inspection, 
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
+	if kept == nil && s.vanished(ctx, name) {
+		return &Inspection{Definition: d, State: LoginNeeded, Blocked: vanishedError(name)}, nil
+	}
 	l := &lookup{Session: s, name: name, definition: d, old: kept}
 	i := &Inspection{Definition: d, Kept: kept, ClientID: l.clientID()}
 	if kept != nil {

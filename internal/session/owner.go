@@ -17,7 +17,7 @@ const ownerTime = 3 * time.Second
 // request for that or the answer is not there within 3 s.
 func (s *Session) Owner(ctx context.Context, c *credential.Credential) string {
 	client, err := s.client(c.Account)
-	if err != nil || len(client.Definition.WhoAmI) == 0 || c.AccessToken == "" || s.mayUse(c, client.Definition) != nil {
+	if err != nil || len(client.Definition.WhoAmI) == 0 || c.Grant == credential.Static || c.AccessToken == "" || s.mayUse(c, client.Definition) != nil {
 		return ""
 	}
 	one := *client.Definition

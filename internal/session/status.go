@@ -54,7 +54,7 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 	case absent(err) && s.vanished(ctx, name):
 		return &Status{
 			Account: name, State: LoginNeeded, Vanished: true, Store: s.Store.Kind(),
-			Blocked: fail.New(fail.LoginNeeded, "%s: the credential is gone from the store", name).Advise(fail.DoLogInOrForget, name),
+			Blocked: vanishedError(name),
 		}, nil
 	case err != nil:
 		return nil, s.explainAbsence(name, err)
@@ -89,6 +89,10 @@ func (s *Session) read(ctx context.Context, name account.Name) (*credential.Cred
 		return nil, nil, err
 	}
 	return lease.Credential, lease, nil
+}
+
+func vanishedError(name account.Name) error {
+	return fail.New(fail.LoginNeeded, "%s: the credential is gone from the store", name).Advise(fail.DoLogInOrForget, name)
 }
 
 // vanished reports whether an account without a credential is in the list of names: its credential was
