@@ -187,6 +187,8 @@ func (e *run) login(name account.Name, s accountView) Finding {
 	again := "tokencli login " + name.String()
 	c := s.Kept
 	switch {
+	case c == nil && s.Blocked != nil:
+		return Failed(check, s.Blocked)
 	case c == nil && len(e.Accounts) > 0:
 		return wrong(check, fail.NotLoggedIn, again, "not logged in")
 	case c == nil:
