@@ -57,6 +57,7 @@ func Secrets(text string, secrets ...string) string {
 func Composed(text string, secrets ...string) string {
 	m := new(matcher)
 	for _, secret := range secrets {
+		secret = strings.TrimPrefix(secret, ageKey)
 		if len(secret) >= minUnlikeWords {
 			m.add(secret, ordinary(secret))
 		}
@@ -68,6 +69,8 @@ const (
 	// minUnlikeWords is the length in bytes from which a secret with digits or symbols is no part of our messages:
 	// shorter ones could be a port, an exit code or a name such as oauth2.
 	minUnlikeWords = 8
+	// ageKey is how every age identity starts, which is public and part of our messages.
+	ageKey = "AGE-SECRET-KEY-1"
 	// maxWord is the length of the longest word in our messages, in bytes.
 	maxWord = 16
 )

@@ -165,7 +165,11 @@ func TestComposedLeavesOurWordsAlone(t *testing.T) {
 			t.Errorf("%s: %q", secret, got)
 		}
 	}
-	for _, secret := range []string{"hunter22", "S3:c%r+e t/", strings.Repeat("letters", 5), "client secret 4f1d0c7e9ab2", "aBcDeFgHiJ"} {
+	const key = "a line AGE-SECRET-KEY-1..."
+	if got := redact.Composed(key, "AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3"); got != key {
+		t.Errorf("the public start of a key: %q", got)
+	}
+	for _, secret := range []string{"AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3", "hunter22", "S3:c%r+e t/", strings.Repeat("letters", 5), "client secret 4f1d0c7e9ab2", "aBcDeFgHiJ"} {
 		if got := redact.Composed("tokencli: "+secret+".", secret); !strings.Contains(got, redact.Mask) || strings.Contains(got, secret[len(secret)-8:]) {
 			t.Errorf("%s: %q", secret, got)
 		}
