@@ -66,9 +66,6 @@ func TestOwnCertificateIsReplaced(t *testing.T) {
 }
 
 func TestOwnCertificateThatOthersCanRead(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("access lists take the place of permission bits")
-	}
 	dir := t.TempDir()
 	own(t, dir, time.Now())
 	if err := os.Chmod(filepath.Join(dir, certificateFile), 0o644); err != nil {

@@ -314,7 +314,7 @@ func contractSwapRace(t *testing.T, s Store) {
 func contractSealer(t *testing.T, s Store) {
 	sealer, ok := s.(Sealer)
 	if !ok {
-		t.Skip("this store has no encryption key of its own")
+		return // it has no key of its own
 	}
 	text := `{"refresh_token":"` + contractRefresh + `"}`
 	sealed, err := sealer.Seal([]byte(text))

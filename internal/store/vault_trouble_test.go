@@ -64,7 +64,7 @@ func TestVaultSettings(t *testing.T) {
 		"no service account":     {account.VaultAuth, "kubernetes", "no JWT for Vault", fail.Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("HOME", dir)
+			setHome(t, dir)
 			server := new(vaultfake.Server)
 			v := newVault(t, server.Start(t).URL, map[string]string{test.variable: test.value})
 			_, err := v.Get(t.Context(), mollie)
@@ -78,7 +78,7 @@ func TestVaultSettings(t *testing.T) {
 		})
 	}
 	t.Run("no token", func(t *testing.T) {
-		t.Setenv("HOME", dir)
+		setHome(t, dir)
 		v := newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{VaultToken: ""})
 		if _, err := v.Get(t.Context(), mollie); !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), "no token for Vault") {
 			t.Errorf("%v", err)
@@ -414,4 +414,10 @@ func TestVaultRedirects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// setHome sets the home folder, by the name that the system has for it.
+func setHome(t *testing.T, dir string) {
+	t.Setenv("HOME", dir)
+	t.Setenv("USERPROFILE", dir)
 }
