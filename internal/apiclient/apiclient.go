@@ -147,7 +147,7 @@ func (c *Client) call(r Request) (*call, error) {
 	if r.Paginate && r.Query != "" {
 		return nil, fail.New(fail.Usage, "a GraphQL query chooses its page itself").Advise(fail.DoPageByVariable)
 	}
-	u, err := c.provider.Definition.Resolve(r.Path)
+	u, err := c.provider.APIURL(r.Path)
 	if err != nil {
 		return nil, err
 	}

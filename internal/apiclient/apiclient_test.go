@@ -74,7 +74,17 @@ func apiClient(t testing.TB, address string, change ...func(*provider.Definition
 	for _, f := range change {
 		f(d)
 	}
-	return New(&oauth.Client{Definition: d, HTTP: oauth.NewHTTP()}, oauth.OneToken(secretToken))
+	return New(&oauth.Client{Config: resolve(t, d, ""), HTTP: oauth.NewHTTP()}, oauth.OneToken(secretToken))
+}
+
+// resolve returns the configuration of a definition without inputs, moved to base.
+func resolve(t testing.TB, d *provider.Definition, base string) *oauth.Config {
+	t.Helper()
+	c, err := oauth.Resolve(t.Context(), d, nil, nil, oauth.Base{URL: base, Setting: "BASE_URL"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func inQuery(d *provider.Definition) { d.API.QueryParam = "access_token" }
@@ -678,6 +688,7 @@ func TestPages(t *testing.T) {
 		{"page from a later one", provider.Paginate{Page: "page", Size: "per", Max: 10, Items: "data"}, "GET list?page=1", "", []string{"/v1/list?page=1&per=10", "/v1/list?per=10&page=2"}},
 		{"offset", provider.Paginate{Offset: "offset", Size: "qty", Max: 10, Items: "data"}, "GET list?x=1", "", []string{"/v1/list?x=1&qty=10", "/v1/list?x=1&qty=10&offset=10", "/v1/list?x=1&qty=10&offset=20"}},
 		{"more than there is", provider.Paginate{Offset: "offset", Size: "qty", Max: 10, Items: "data"}, "GET list?qty=1000", "", []string{"/v1/list?qty=1000", "/v1/list?qty=1000&offset=10", "/v1/list?qty=1000&offset=20"}},
+		{"in a form by itself", provider.Paginate{Offset: "offset", Size: "qty", Max: 10, Items: "data", InForm: true}, "GET list", "", []string{"qty=10", "qty=10&offset=10", "qty=10&offset=20"}},
 		{"in a form", provider.Paginate{Offset: "offset", Size: "qty", Max: 10, Items: "data"}, "POST list", "x=1", []string{"x=1&qty=10", "x=1&qty=10&offset=10", "x=1&qty=10&offset=20"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -696,7 +707,7 @@ func TestPages(t *testing.T) {
 				if test.way.Offset != "" {
 					from, _ = strconv.Atoi(q.Get("offset"))
 				}
-				if test.data != "" {
+				if test.data != "" || test.way.InForm {
 					form, _ := url.ParseQuery(lastBody(r))
 					from, _ = strconv.Atoi(form.Get("offset"))
 				}
@@ -731,7 +742,7 @@ func TestPages(t *testing.T) {
 				if got.authorization != "Bearer "+secretToken {
 					t.Errorf("%+v", got)
 				}
-				if test.data != "" {
+				if test.data != "" || test.way.InForm {
 					pages = append(pages, got.body)
 				} else {
 					pages = append(pages, got.uri)

@@ -21,6 +21,12 @@ func (c *Client) firstPage(h *call) (*call, error) {
 	}
 	first := *h
 	first.pages = true
+	if p.InForm && h.body == nil && h.method == http.MethodGet {
+		// The API takes no numbers of pages in the query: a request without data becomes an empty form.
+		first.method, first.body = http.MethodPost, TextBody([]byte{})
+		first.header.Set("Content-Type", form)
+		h = &first
+	}
 	switch {
 	case h.body == nil && h.method == http.MethodGet:
 	case p.Size != "" && h.inForm() && h.method == http.MethodPost: // the numbers are parameters of the form
@@ -83,7 +89,7 @@ func (c *Client) linked(a *Answer, address string) (*call, error) {
 	if address == "" {
 		return nil, nil
 	}
-	u, err := c.provider.Definition.Onward(a.url, address)
+	u, err := c.provider.NextPage(a.url, address)
 	if err != nil {
 		return nil, err
 	}

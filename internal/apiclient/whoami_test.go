@@ -84,10 +84,7 @@ func whoami(t *testing.T, base, name, token string) ([]Detail, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err = d.At(base, "BASE"); err != nil {
-		t.Fatal(err)
-	}
-	c := &oauth.Client{Definition: d, HTTP: oauth.NewHTTP(), UserAgent: "tokencli/test"}
+	c := &oauth.Client{Config: resolve(t, d, base), HTTP: oauth.NewHTTP(), UserAgent: "tokencli/test"}
 	return New(c, oauth.OneToken(token)).WhoAmI(t.Context())
 }
 

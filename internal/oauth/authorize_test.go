@@ -35,7 +35,7 @@ func TestAuthorizeURL(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.provider, func(t *testing.T) {
-			c := &Client{Definition: definition(t, tt.provider, "")}
+			c := &Client{Config: definition(t, tt.provider, "")}
 			a := c.NewAuthorization(redirect, tt.scopes)
 			address, err := c.URL(registration, a)
 			if err != nil {
@@ -112,7 +112,7 @@ func TestPKCE(t *testing.T) {
 
 // The vector of RFC 7636 appendix B.
 func TestPKCEVector(t *testing.T) {
-	c := &Client{Definition: standard(t, "")}
+	c := &Client{Config: standard(t, "")}
 	a := &Authorization{RedirectURI: "https://app.example/cb", State: "s", verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
 	address, err := c.URL(registration, a)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestPKCEVector(t *testing.T) {
 }
 
 func TestStateAndVerifierAreNewEachTime(t *testing.T) {
-	c := &Client{Definition: standard(t, "")}
+	c := &Client{Config: standard(t, "")}
 	seen := make(map[string]bool)
 	for range 1000 {
 		a := c.NewAuthorization("x", nil)
@@ -135,14 +135,14 @@ func TestStateAndVerifierAreNewEachTime(t *testing.T) {
 			seen[s] = true
 		}
 	}
-	if a := (&Client{Definition: definition(t, "mollie", "")}).NewAuthorization("x", nil); a.verifier != "" {
+	if a := (&Client{Config: definition(t, "mollie", "")}).NewAuthorization("x", nil); a.verifier != "" {
 		t.Error("a verifier where the definition has no PKCE")
 	}
 }
 
 func TestSendsRedirectURI(t *testing.T) {
 	for name, want := range map[string]bool{"moloni-on": false, "moloni": true, "mollie": true, "moneybird": true} {
-		if got := (&Client{Definition: definition(t, name, "")}).SendsRedirectURI(); got != want {
+		if got := (&Client{Config: definition(t, name, "")}).SendsRedirectURI(); got != want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

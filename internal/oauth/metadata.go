@@ -190,7 +190,7 @@ func (d *Discovery) get(ctx context.Context, address string, into any) (time.Dur
 	if err != nil {
 		return 0, fail.New(fail.Usage, "%s is not an address", redact.Scrub(address, maxText))
 	}
-	c := &Client{Definition: &provider.Definition{Name: req.URL.Host, Title: req.URL.Host}, HTTP: d.HTTP, UserAgent: d.UserAgent}
+	c := &Client{Config: &Config{Definition: &provider.Definition{Name: req.URL.Host, Title: req.URL.Host}}, HTTP: d.HTTP, UserAgent: d.UserAgent}
 	c.dress(req)
 	resp, err := c.do(req, nil)
 	if err != nil {

@@ -97,25 +97,22 @@ func replies(status int, body string, headers ...string) http.HandlerFunc {
 }
 
 // definition returns a built-in definition, moved to base.
-func definition(t testing.TB, name, base string) *provider.Definition {
+func definition(t testing.TB, name, base string) *Config {
 	t.Helper()
 	d, err := provider.Catalog{}.Find(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err = d.At(base, "BASE"); err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return resolve(t, d, base)
 }
 
 func (p *peer) client(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Definition: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
+	return &Client{Config: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
 }
 
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.
-func standard(t testing.TB, base string) *provider.Definition {
+func standard(t testing.TB, base string) *Config {
 	t.Helper()
 	dir := t.TempDir()
 	text := `name: acme
@@ -140,15 +137,12 @@ revoke: {request: {url: "https://acme.example/revoke"}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err = d.At(base, "BASE"); err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return resolve(t, d, base)
 }
 
 func (p *peer) standard(t testing.TB) *Client {
 	t.Helper()
-	return &Client{Definition: standard(t, p.URL), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+	return &Client{Config: standard(t, p.URL), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 }
 
 // refresh renews at the peer with the secrets of the tests.

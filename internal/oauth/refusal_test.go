@@ -229,10 +229,10 @@ func TestExpiryIsCountedFromTheRequest(t *testing.T) {
 
 // A definition lists what ends a login and what means to wait, which takes precedence.
 func TestADefinitionListsWhatEndsALogin(t *testing.T) {
-	d := *definition(t, "mollie", "")
+	c := &Client{Config: definition(t, "mollie", "")}
+	d := c.Definition
 	d.Errors.Ended = []provider.Rule{{Code: "bad_refresh_token"}, {Code: "unauthorized_client", Text: "old refresh token"}, {Text: "the refresh token expired"}}
 	d.Errors.Retry = []provider.Rule{{Code: "slow"}, {Text: "not yet"}}
-	c := &Client{Definition: &d}
 	for _, tt := range []struct {
 		name   string
 		status int

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/credential"
@@ -56,9 +55,9 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	}
 	r.TokenType, _ = textAt(object, names.TokenType)
 	if r.TokenType == "" {
-		r.TokenType = bearer
+		r.TokenType = "Bearer"
 	}
-	if !c.presents(r.TokenType) {
+	if !c.Presentation.Takes(r.TokenType) {
 		e := c.unusable(a, "")
 		e.Fail = fail.New(fail.Unavailable, "%s issued a token of type %q, which tokencli cannot present", c.Definition.Title, redact.Scrub(r.TokenType, 40, a.secrets...))
 		return nil, e
@@ -91,14 +90,6 @@ func (c *Client) unusable(a *answer, what string) *Error {
 	e := c.nonsense(a, what)
 	e.Salvage = c.salvage(a)
 	return e
-}
-
-const bearer = "Bearer"
-
-// presents reports whether tokencli can present a token of a type: Bearer (RFC 6750), or what the definition
-// says. A token of a type that it does not understand must not be used (RFC 6749 7.1).
-func (c *Client) presents(tokenType string) bool {
-	return strings.EqualFold(tokenType, bearer) || strings.EqualFold(tokenType, c.Definition.API.Scheme)
 }
 
 // scopesAt returns the scopes of a reply; nil: not stated. What cannot be a scope (RFC 6749 3.3) is left

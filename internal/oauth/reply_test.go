@@ -37,7 +37,7 @@ func reader(t testing.TB, name string) *Client {
 	if c, ok := decoded.Load(name); ok {
 		return c.(*Client)
 	}
-	c := &Client{Definition: definition(t, name, "")}
+	c := &Client{Config: definition(t, name, "")}
 	decoded.Store(name, c)
 	return c
 }

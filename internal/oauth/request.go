@@ -16,16 +16,12 @@ import (
 
 // build makes the HTTP request that a definition describes at the path of a kind.
 func (c *Client) build(ctx context.Context, path string, r *provider.Request, values map[string]string) (*http.Request, error) {
-	values["resource"] = c.Definition.Resource
-	params, err := c.Definition.Params(provider.KindAt(path), r).Expand(values)
+	params, err := c.params(path, r, values)
 	if err != nil {
-		return nil, fail.New(fail.Usage, "%s: %s.params.%w", c.Definition.Name, path, err)
+		return nil, err
 	}
-	basic := r.ClientAuth == provider.Basic && values["client_secret"] != ""
-	if r.ClientAuth == provider.Basic && !basic {
-		// A public client names itself in the body (RFC 6749 3.2.1).
-		params["client_id"] = []string{values["client_id"]}
-	}
+	header := http.Header{}
+	clientAuthOf(r.ClientAuth).authenticate(Registration{ID: values["client_id"], Secret: values["client_secret"]}, params, header)
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return nil, fail.New(fail.Usage, "an endpoint of %s is not an address", c.Definition.Name)
@@ -58,7 +54,7 @@ func (c *Client) build(ctx context.Context, path string, r *provider.Request, va
 	}
 	c.dress(req)
 	for name, template := range r.Headers {
-		value, err := provider.Expand(template, values, nil)
+		value, err := provider.Expand(template, c.with(values), nil)
 		if err != nil {
 			return nil, fail.New(fail.Usage, "%s: %s.headers.%s: %w", c.Definition.Name, path, name, err)
 		}
@@ -67,11 +63,7 @@ func (c *Client) build(ctx context.Context, path string, r *provider.Request, va
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if basic {
-		// Both parts are form-encoded first (RFC 6749 2.3.1), so that a colon in the id cannot shift the
-		// border between them.
-		req.SetBasicAuth(url.QueryEscape(values["client_id"]), url.QueryEscape(values["client_secret"]))
-	}
+	maps.Copy(req.Header, header)
 	return req, nil
 }
 

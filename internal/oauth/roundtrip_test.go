@@ -33,7 +33,11 @@ func (s *twoTokens) Replace(_ context.Context, refused string) (string, error) {
 func apiOf(base string, rules ...provider.Rule) *Client {
 	d := &provider.Definition{Name: "there", Title: "There", API: provider.API{URL: base + "/v1/", MissingScope: "No access to", Expired: rules}}
 	d.Errors.Code = provider.Names{"error"}
-	return &Client{Definition: d, HTTP: NewHTTP()}
+	c, err := Resolve(context.Background(), d, nil, nil, Base{})
+	if err != nil {
+		panic(err)
+	}
+	return &Client{Config: c, HTTP: NewHTTP()}
 }
 
 func post(t *testing.T, address, body string) *http.Request {

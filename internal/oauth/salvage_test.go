@@ -83,7 +83,7 @@ func TestACompleteObjectIsUsedWhateverTheFraming(t *testing.T) {
 		"a form":                         plainly("access_token="+rotatedAccess+"&refresh_token="+rotatedRefresh+"&expires_in=3600", "Content-Type: application/x-www-form-urlencoded"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Definition: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 			got, err := refresh(c)
 			if err != nil || got.AccessToken != rotatedAccess || got.RefreshToken != rotatedRefresh {
 				t.Errorf("%+v, %v", got, err)
@@ -113,7 +113,7 @@ func TestARefreshTokenIsSalvaged(t *testing.T) {
 		"a form that was cut":         head(length(1000)) + "refresh_token=" + rotatedRefresh + "&access_token=acc",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Definition: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 			_, err := refresh(c)
 			if e := failure(t, err); e.Salvage == nil || e.Salvage.RefreshToken != rotatedRefresh || e.Ended {
 				t.Errorf("%v, salvage %+v", err, e.Salvage)
@@ -148,7 +148,7 @@ func FuzzDamagedReply(f *testing.F) {
 	for seed := range uint64(200) {
 		f.Add(seed)
 	}
-	c := &Client{Definition: standard(f, "")}
+	c := &Client{Config: standard(f, "")}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a repeatable sequence is the point
 		a := damaged(t, r)
@@ -242,6 +242,6 @@ func secureRaw(t *testing.T, answer string) (address string, c *Client) {
 		}
 	}()
 	address = "https://" + l.Addr().String()
-	trusting.Definition = standard(t, address)
+	trusting.Config = standard(t, address)
 	return address, trusting
 }

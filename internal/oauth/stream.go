@@ -129,5 +129,5 @@ func SetParam(query, name, value string) string {
 // NamesToken reports whether a query has the parameter in which the provider takes the token.
 func (c *Client) NamesToken(query string) bool {
 	values, _ := url.ParseQuery(query)
-	return c.Definition.API.QueryParam != "" && values.Has(c.Definition.API.QueryParam)
+	return c.Presentation.QueryParam() != "" && values.Has(c.Presentation.QueryParam())
 }

@@ -188,7 +188,7 @@ func (t *Transport) dress(req *http.Request, token string, timer *timer) *http.R
 		}
 	}
 	if token != "" {
-		t.Client.Present(req, token)
+		t.Client.Presentation.Present(req, token)
 	}
 	wrap := func(body io.ReadCloser) io.ReadCloser { return &outgoing{ReadCloser: body, timer: timer} }
 	if req.Body != nil && req.Body != http.NoBody {
@@ -204,15 +204,6 @@ func (t *Transport) dress(req *http.Request, token string, timer *timer) *http.R
 		}
 	}
 	return req
-}
-
-// Present puts the token where the provider wants it: into the header (RFC 6750 2.1) or into the query.
-func (c *Client) Present(req *http.Request, token string) {
-	if param := c.Definition.API.QueryParam; param != "" {
-		req.URL.RawQuery = SetParam(req.URL.RawQuery, param, token)
-		return
-	}
-	req.Header.Set("Authorization", bearer+" "+token)
 }
 
 // mask removes the token from the headers of an answer, in whatever spelling it was echoed.

@@ -209,7 +209,7 @@ func TestWhatIsNotHTTP(t *testing.T) {
 		"an unknown coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + newAccess + "\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Definition: definition(t, "moloni", raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: definition(t, "moloni", raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 			_, err := refresh(c)
 			if e := failure(t, err); e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent {
 				t.Errorf("kind %d, unspent %t: %v", e.Fail.Kind, e.Unspent, e)
@@ -223,7 +223,7 @@ func TestLocalhostIsDialledWithoutDNS(t *testing.T) {
 	p := newPeer(t, replies(200, granted))
 	port := p.Listener.Addr().(*net.TCPAddr).Port
 	for _, host := range []string{"localhost", "LOCALHOST"} {
-		c := &Client{Definition: definition(t, "mollie", fmt.Sprintf("http://%s:%d", host, port)), HTTP: NewHTTP()}
+		c := &Client{Config: definition(t, "mollie", fmt.Sprintf("http://%s:%d", host, port)), HTTP: NewHTTP()}
 		var connected []string
 		var mu sync.Mutex
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
@@ -317,13 +317,13 @@ func TestCertificatesAreChecked(t *testing.T) {
 		t.Errorf("unspent %t: %v, advice %d", e.Unspent, e, e.Fail.Do)
 	}
 	// The certificate is for example.com and 127.0.0.1, not for localhost.
-	trusted.Definition = definition(t, "mollie", strings.Replace(p.URL, "127.0.0.1", "localhost", 1))
+	trusted.Config = definition(t, "mollie", strings.Replace(p.URL, "127.0.0.1", "localhost", 1))
 	_, err = refresh(trusted)
 	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "not for localhost") {
 		t.Errorf("unspent %t: %v", e.Unspent, e)
 	}
 	trusted.HTTP.Transport.(*http.Transport).TLSClientConfig.Time = func() time.Time { return time.Now().AddDate(200, 0, 0) }
-	trusted.Definition = definition(t, "mollie", p.URL)
+	trusted.Config = definition(t, "mollie", p.URL)
 	_, err = refresh(trusted)
 	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "not trusted") {
 		t.Errorf("unspent %t: %v", e.Unspent, e)
@@ -332,7 +332,7 @@ func TestCertificatesAreChecked(t *testing.T) {
 		t.Error("something was sent")
 	}
 	for _, plain := range []string{newPeer(t, replies(200, granted)).URL, raw(t, "SSH-2.0-x\r\n")} {
-		c.Definition = definition(t, "mollie", strings.Replace(plain, "http://", "https://", 1))
+		c.Config = definition(t, "mollie", strings.Replace(plain, "http://", "https://", 1))
 		_, err = refresh(c)
 		if e := failure(t, err); e.Fail.Kind != fail.Unavailable || !e.Unspent || !strings.Contains(e.Error(), "does not speak TLS") {
 			t.Errorf("unspent %t: %v", e.Unspent, e)
@@ -341,7 +341,7 @@ func TestCertificatesAreChecked(t *testing.T) {
 }
 
 func TestAnUnknownHost(t *testing.T) {
-	c := &Client{Definition: definition(t, "moloni", "https://api.invalid"), HTTP: NewHTTP()}
+	c := &Client{Config: definition(t, "moloni", "https://api.invalid"), HTTP: NewHTTP()}
 	transport := c.HTTP.Transport.(*http.Transport)
 	transport.Proxy = nil
 	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
@@ -355,7 +355,7 @@ func TestAnUnknownHost(t *testing.T) {
 
 // What a transport says for itself may be anything, but is short and without secrets.
 func TestAnyOtherFailureOfTheTransport(t *testing.T) {
-	c := &Client{Definition: definition(t, "moloni", ""), HTTP: &http.Client{Transport: failing("cannot: " + oldRefresh + " \x1b[31m " + strings.Repeat("x", 1000))}}
+	c := &Client{Config: definition(t, "moloni", ""), HTTP: &http.Client{Transport: failing("cannot: " + oldRefresh + " \x1b[31m " + strings.Repeat("x", 1000))}}
 	_, err := refresh(c)
 	if e := failure(t, err); e.Fail.Kind != fail.Unavailable || len(e.Error()) > 400 {
 		t.Errorf("%v", err)
@@ -380,7 +380,7 @@ func TestChild(t *testing.T) {
 	if base == "" {
 		return // not a child
 	}
-	c := &Client{Definition: definition(t, "mollie", base), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+	c := &Client{Config: definition(t, "mollie", base), HTTP: NewHTTP(), Timeout: 20 * time.Second}
 	got, err := refresh(c)
 	if err != nil {
 		fmt.Printf("kind=%d unspent=%t error=%s advice=%d %q\n", fail.KindOf(err), failure(t, err).Unspent, err, failure(t, err).Fail.Do, failure(t, err).Fail.About)

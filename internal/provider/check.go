@@ -205,7 +205,7 @@ func (c *checker) request(d *Definition, k Kind, r *Request) {
 	if r.Method == "GET" && r.Encoding != "query" {
 		c.add(k.Path+".encoding", "expected query: a GET has no body")
 	}
-	holders := slices.Concat(k.holders, []string{"client_id", "client_secret"}, d.placeholders())
+	holders := slices.Concat(k.holders, []string{"client_id", "client_secret"}, d.Placeholders())
 	if k.Path == "authorize" {
 		holders = slices.DeleteFunc(holders, func(s string) bool { return s == "client_secret" })
 	}
@@ -276,7 +276,7 @@ func (c *checker) api(d *Definition) {
 	} else if a.GraphQL || a.Paginate != nil {
 		c.add("api.url", "missing")
 	}
-	c.headers("api.headers", a.Headers, append([]string{"client_id"}, d.placeholders()...))
+	c.headers("api.headers", a.Headers, append([]string{"client_id"}, d.Placeholders()...))
 	if a.Scheme == Basic && (a.QueryParam != "" || !slices.Equal(d.Grants, []string{StaticToken})) {
 		c.add("api.scheme", "basic is only for a definition whose only grant is static")
 	}
@@ -316,7 +316,7 @@ func (c *checker) probe(d *Definition, path string, p Probe, further bool) {
 		c.add(path+".json", "expected one line")
 	}
 	for _, name := range bodyHolders(p.JSON) {
-		if !slices.Contains(d.placeholders(), name) {
+		if !slices.Contains(d.Placeholders(), name) {
 			c.add(path+".json", "{%s} is not known here; a brace that belongs to the body is followed by a space", name)
 		}
 	}

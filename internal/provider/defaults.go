@@ -24,7 +24,7 @@ func (d *Definition) fillIn(name string) {
 	maps.DeleteFunc(d.Token, func(_ string, r *Request) bool { return r == nil })
 	for _, k := range Kinds() {
 		if r := d.Request(k.Path); r != nil && k.Path != "authorize" {
-			r.fillIn()
+			r.fillIn(d.Discovers())
 		}
 	}
 	if a := d.Authorize; a != nil {
@@ -46,17 +46,22 @@ func (d *Definition) fillIn(name string) {
 	}
 }
 
-func (r *Request) fillIn() {
+// NewRequest returns the request of a definition that says nothing about it.
+func NewRequest() *Request { return &Request{Method: "POST", Encoding: "form"} }
+
+func (r *Request) fillIn(discovers bool) {
 	if r.Method == "" {
 		r.Method = "POST"
 	}
 	if r.Encoding == "" {
 		r.Encoding = "form"
 	}
-	if r.ClientAuth == "" && r.standard() {
-		r.ClientAuth = Basic
-	} else if r.ClientAuth == "" {
+	switch {
+	case r.ClientAuth != "":
+	case !r.standard():
 		r.ClientAuth = InParams
+	case !discovers: // else by the metadata
+		r.ClientAuth = Basic
 	}
 }
 
@@ -101,8 +106,8 @@ func (d *Definition) describedGrants() []string {
 // Discovers reports whether endpoints come from metadata.
 func (d *Definition) Discovers() bool { return d.Issuer != "" || d.Resource != "" }
 
-// placeholders returns the names of the values that each login has: inputs, kept fields, kept parameters.
-func (d *Definition) placeholders() []string {
+// Placeholders returns the names of the values that each login has: inputs, kept fields, kept parameters.
+func (d *Definition) Placeholders() []string {
 	names := slices.Concat(d.Reply.Keep, d.Callback.Keep)
 	for _, input := range d.Inputs {
 		names = append(names, input.Name)

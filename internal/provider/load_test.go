@@ -316,7 +316,7 @@ func FuzzDefinition(f *testing.F) {
 		}
 		// What passes can be used: every request can be made, and none holds a brace that was not filled.
 		values := map[string]string{"client_id": "c", "client_secret": "s"}
-		for _, name := range d.placeholders() {
+		for _, name := range d.Placeholders() {
 			values[name] = "v"
 		}
 		for _, k := range Kinds() {

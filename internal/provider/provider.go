@@ -4,7 +4,6 @@
 package provider
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -50,11 +49,6 @@ type Definition struct {
 	// Diverted: the definition extends another, but its token endpoint has another origin. A login names
 	// that host, because the user may think of the provider that was extended.
 	Diverted bool `yaml:"-"`
-
-	// written is the definition before At moved it, and base is where it was moved to; both are nil for
-	// one that At left where it was.
-	written *Definition
-	base    *url.URL
 }
 
 // Input is a value that differs from customer to customer, such as the name of a shop.

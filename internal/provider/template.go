@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -93,6 +94,27 @@ func Expand(template string, values map[string]string, encode func(string) strin
 		}
 	}
 	return b.String(), nil
+}
+
+// Holders returns the names of the placeholders in a template.
+func Holders(template string) []string {
+	var names []string
+	for part, err := range parts(template) {
+		if err == nil && part.holder != "" {
+			names = append(names, part.holder)
+		}
+	}
+	return names
+}
+
+// ExpandJSON returns a JSON body with values in the place of the placeholders that are known. Other braces
+// are part of the body.
+func ExpandJSON(body string, values map[string]string) string {
+	for name, value := range values {
+		quoted, _ := json.Marshal(value) // a string has a form
+		body = strings.ReplaceAll(body, "{"+name+"}", string(quoted[1:len(quoted)-1]))
+	}
+	return body
 }
 
 // part is a piece of a template: text, or a placeholder.

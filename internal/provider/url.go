@@ -14,7 +14,7 @@ func (c *checker) url(d *Definition, path, address string) {
 		c.add(path, "missing")
 		return
 	}
-	c.template(path, address, d.placeholders())
+	c.template(path, address, d.Placeholders())
 	if err := d.checkTemplate(address); err != nil {
 		c.add(path, "%s", err)
 	}
@@ -23,7 +23,7 @@ func (c *checker) url(d *Definition, path, address string) {
 // checkTemplate reports what is wrong with the template of an address, whatever the values.
 func (d *Definition) checkTemplate(address string) error {
 	values := map[string]string{}
-	for _, name := range d.placeholders() {
+	for _, name := range d.Placeholders() {
 		values[name] = "x"
 	}
 	scheme, authority, _ := splitTemplate(address)

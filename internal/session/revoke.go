@@ -24,7 +24,7 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 	}
 	if err != nil {
 		// The user's definition is gone or broken; the credential can be deleted all the same.
-		client = &oauth.Client{Definition: &provider.Definition{Title: name.Provider}}
+		client = &oauth.Client{Config: &oauth.Config{Definition: &provider.Definition{Title: name.Provider}}}
 	}
 	return s.refresher().Locked(ctx, name, func() error {
 		c, loadErr := s.toRevoke(ctx, name, local)

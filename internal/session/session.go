@@ -146,20 +146,29 @@ func (s *Session) tell(format string, args ...any) {
 
 // Definition returns the provider's definition with the base URL of the settings applied.
 func (s *Session) Definition(name string) (*provider.Definition, error) {
+	c, err := s.config(context.Background(), name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Definition, nil
+}
+
+// config returns the configuration of a login with these inputs and kept fields.
+func (s *Session) config(ctx context.Context, name string, values map[string]string) (*oauth.Config, error) {
 	d, err := s.Catalog.Find(name)
 	if err != nil {
 		return nil, err
 	}
 	setting := account.Name{Provider: name}.Var(account.BaseURL)
-	return d.At(s.Getenv(setting), setting)
+	return oauth.Resolve(ctx, d, values, nil, oauth.Base{URL: s.Getenv(setting), Setting: setting})
 }
 
 func (s *Session) client(name account.Name) (*oauth.Client, error) {
-	d, err := s.Definition(name.Provider)
+	c, err := s.config(context.Background(), name.Provider, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &oauth.Client{Definition: d, HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent, Now: s.Now}, nil
+	return &oauth.Client{Config: c, HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent, Now: s.Now}, nil
 }
 
 func (s *Session) refresher() *refresh.Refresher {

@@ -1,4 +1,4 @@
-package provider
+package oauth
 
 import (
 	"net/url"
@@ -6,19 +6,26 @@ import (
 	"testing"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// apiAt returns a definition whose API is at an address, moved to base.
-func apiAt(t testing.TB, address, base string) *Definition {
+// apiAt returns a configuration whose API is at an address, moved to base.
+func apiAt(t testing.TB, address, base string) *Config {
 	t.Helper()
-	d, err := (&Definition{Name: "there", Title: "There", API: API{URL: address}}).At(base, "BASE_URL")
+	return resolve(t, &provider.Definition{Name: "there", Title: "There", API: provider.API{URL: address}}, base)
+}
+
+// resolve returns the configuration of a definition without inputs, moved to base.
+func resolve(t testing.TB, d *provider.Definition, base string) *Config {
+	t.Helper()
+	c, err := Resolve(t.Context(), d, nil, nil, Base{URL: base, Setting: "BASE_URL"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return c
 }
 
-func TestResolve(t *testing.T) {
+func TestAPIURL(t *testing.T) {
 	for _, test := range []struct{ api, base, reference, want string }{
 		{"https://api.example.com/v1/", "", "users/getMe/", "https://api.example.com/v1/users/getMe/"},
 		{"https://api.example.com/v1/", "", "/v1/users/getMe/", "https://api.example.com/v1/users/getMe/"},
@@ -52,7 +59,7 @@ func TestResolve(t *testing.T) {
 		{"https://api.example.com/v1", "http://127.0.0.1:9/on", "", "http://127.0.0.1:9/on/v1"},
 		{"https://api.example.com/v1/", "http://127.0.0.1:9", "/x/..//evil.example/", "http://127.0.0.1:9/evil.example/"},
 	} {
-		u, err := apiAt(t, test.api, test.base).Resolve(test.reference)
+		u, err := apiAt(t, test.api, test.base).APIURL(test.reference)
 		if err != nil {
 			t.Errorf("%q at %s, %s: %v", test.reference, test.api, test.base, err)
 		} else if u.String() != test.want {
@@ -75,11 +82,11 @@ var elsewhere = []string{
 	"https://[::1]/", "https://127.0.0.1/",
 }
 
-func TestResolveRefuses(t *testing.T) {
+func TestAPIURLRefuses(t *testing.T) {
 	for _, base := range []string{"", "http://127.0.0.1:9/there", "https://proxy.example"} {
 		d := apiAt(t, "https://api.example.com/v1/", base)
 		for _, reference := range elsewhere {
-			u, err := d.Resolve(reference)
+			u, err := d.APIURL(reference)
 			switch {
 			case err == nil:
 				t.Errorf("%q: %s", reference, u)
@@ -90,23 +97,23 @@ func TestResolveRefuses(t *testing.T) {
 			}
 		}
 	}
-	if _, err := apiAt(t, "", "").Resolve("a"); !fail.Is(err, fail.Usage) {
+	if _, err := apiAt(t, "", "").APIURL("a"); !fail.Is(err, fail.Usage) {
 		t.Errorf("without an API: %v", err)
 	}
 }
 
 // fine reports whether an address is in the API of d, by every reading of it.
-func fine(d *Definition, u *url.URL) bool {
-	home, err := url.Parse(d.API.URL)
+func fine(c *Config, u *url.URL) bool {
+	home, err := url.Parse(c.Definition.API.URL)
 	if err != nil {
 		return false
 	}
 	prefix := "/"
-	if d.base != nil {
-		prefix = strings.TrimRight(d.base.EscapedPath(), "/") + "/"
+	if c.base != nil {
+		prefix = strings.TrimRight(c.base.EscapedPath(), "/") + "/"
 	}
 	again, err := url.Parse(u.String())
-	if err != nil || Origin(again) != Origin(home) || again.User != nil || again.Fragment != "" {
+	if err != nil || provider.Origin(again) != provider.Origin(home) || again.User != nil || again.Fragment != "" {
 		return false
 	}
 	line := u.RequestURI()
@@ -151,7 +158,7 @@ func TestOnward(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u, err := apiAt(t, "https://api.example.com/v1/", "http://127.0.0.1:9/there").Onward(current, test.reference)
+		u, err := apiAt(t, "https://api.example.com/v1/", "http://127.0.0.1:9/there").NextPage(current, test.reference)
 		switch {
 		case test.want == "" && !fail.Is(err, fail.Unavailable):
 			t.Errorf("%q: %v, %v", test.reference, u, err)
@@ -163,18 +170,18 @@ func TestOnward(t *testing.T) {
 	}
 }
 
-// FuzzResolve: whatever a user writes ends in the provider's own API, or is refused.
-func FuzzResolve(f *testing.F) {
+// FuzzAPIURL: whatever a user writes ends in the provider's own API, or is refused.
+func FuzzAPIURL(f *testing.F) {
 	for _, reference := range append([]string{"users/getMe/", "/v1/a?b=c", "..", "?x", "#y", "a%2Fb"}, elsewhere...) {
 		f.Add(reference)
 	}
-	var definitions []*Definition
+	var configs []*Config
 	for _, base := range []string{"", "http://127.0.0.1:9/there", "http://127.0.0.1:9", "https://proxy.example/a%2Fb/"} {
-		definitions = append(definitions, apiAt(f, "https://api.example.com/v1/", base))
+		configs = append(configs, apiAt(f, "https://api.example.com/v1/", base))
 	}
 	f.Fuzz(func(t *testing.T, reference string) {
-		for _, d := range definitions {
-			u, err := d.Resolve(reference)
+		for _, d := range configs {
+			u, err := d.APIURL(reference)
 			if err == nil && !fine(d, u) {
 				t.Errorf("%q: %#v", reference, u)
 			}

@@ -1,4 +1,4 @@
-package provider
+package oauth
 
 import (
 	"net/url"
@@ -7,15 +7,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
-// Resolve returns the address that a reference (RFC 3986 5.2) names in the provider's API. It is resolved
+// APIURL returns the address that a reference (RFC 3986 5.2) names in the provider's API. It is resolved
 // against api.url as the definition has it, and only then moved to the base URL of the settings, so that
 // `users/getMe/` and `/v1/users/getMe/` mean the same with and without one. What ends on another scheme,
 // host or port is refused, and so is every spelling that a server or a proxy might read in another way.
-func (d *Definition) Resolve(reference string) (*url.URL, error) {
-	root, err := d.apiRoot()
+func (c *Config) APIURL(reference string) (*url.URL, error) {
+	root, err := c.apiRoot()
 	if err != nil {
 		return nil, err
 	}
@@ -35,55 +36,49 @@ func (d *Definition) Resolve(reference string) (*url.URL, error) {
 			WithHint("a path whose first part holds a colon begins with ./")
 	}
 	u := root.ResolveReference(ref)
-	if Origin(u) != Origin(root) {
-		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", redact.Scrub(Origin(u), 80), Origin(root)).
-			WithHint("the token of %s is for its own API; use a path such as %s", d.Title, root.EscapedPath())
+	if provider.Origin(u) != provider.Origin(root) {
+		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", redact.Scrub(provider.Origin(u), 80), provider.Origin(root)).
+			WithHint("the token of %s is for its own API; use a path such as %s", c.Definition.Title, root.EscapedPath())
 	}
-	return d.settle(u, root)
+	return c.settle(u, root)
 }
 
-// Onward returns the address that the API itself gave for a next page, which may stand for the same
+// NextPage returns the address that the API itself gave for a next page, which may stand for the same
 // place under the provider's own name where a base URL is set. One on another origin is a
 // fail.Unavailable: the answer makes no sense.
-func (d *Definition) Onward(current *url.URL, reference string) (*url.URL, error) {
-	root, err := d.apiRoot()
+func (c *Config) NextPage(current *url.URL, reference string) (*url.URL, error) {
+	root, err := c.apiRoot()
 	if err != nil {
 		return nil, err
 	}
 	ref, err := url.Parse(reference)
 	if err != nil {
-		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address", d.Title)
+		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address", c.Definition.Title)
 	}
 	u := current.ResolveReference(ref)
 	switch {
 	case u.User != nil || u.Host == "":
-		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address of its API", d.Title)
-	case Origin(u) == Origin(current):
+		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address of its API", c.Definition.Title)
+	case provider.Origin(u) == provider.Origin(current):
 		u.Scheme, u.Host = current.Scheme, current.Host
 		u.Fragment, u.RawFragment = "", ""
 		return u, nil
-	case Origin(u) == Origin(root):
-		return d.settle(u, root)
+	case provider.Origin(u) == provider.Origin(root):
+		return c.settle(u, root)
 	}
-	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", d.Title, redact.Scrub(Origin(u), 80))
+	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", c.Definition.Title, redact.Scrub(provider.Origin(u), 80))
 }
 
 // apiRoot returns the address of the API as the definition has it.
-func (d *Definition) apiRoot() (*url.URL, error) {
-	address := d.API.URL
-	if d.written != nil {
-		address = d.written.API.URL
+func (c *Config) apiRoot() (*url.URL, error) {
+	if c.api == nil {
+		return nil, c.unknown("api.url")
 	}
-	root, err := url.Parse(address)
-	if err != nil || root.Host == "" {
-		return nil, fail.New(fail.Usage, "the definition of %s does not say where its API is (api.url)", d.Name).
-			WithHint("tokencli provider show %s", d.Name)
-	}
-	return root, nil
+	return c.api, nil
 }
 
 // settle gives an address in the API its final form.
-func (d *Definition) settle(u, root *url.URL) (*url.URL, error) {
+func (c *Config) settle(u, root *url.URL) (*url.URL, error) {
 	// The definition's own spelling of the host, whatever else means the same.
 	u.Scheme, u.Host = root.Scheme, root.Host
 	u.Fragment, u.RawFragment = "", ""
@@ -98,8 +93,8 @@ func (d *Definition) settle(u, root *url.URL) (*url.URL, error) {
 		}
 	}
 	u.RawQuery = escapeQuery(u.RawQuery)
-	if d.base != nil {
-		move(u, d.base)
+	if c.base != nil {
+		move(u, c.base)
 	}
 	return u, nil
 }

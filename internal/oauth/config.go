@@ -1,0 +1,164 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+)
+
+// Config is what the requests of one login need. Resolve makes it; nothing changes it afterwards, so that
+// it may be used by several goroutines.
+type Config struct {
+	// Definition has every address in its final form: with the inputs and kept fields of the login, with
+	// what the metadata adds, and moved to the base URL. An address that needs a field which the login has
+	// not kept (yet) is empty.
+	Definition   *provider.Definition
+	Presentation Presentation
+
+	values  map[string]string // of every input and kept field
+	api     *url.URL          // before it was moved to base; nil: not known
+	base    *url.URL          // nil: none
+	missing map[string]error  // why an address is empty, by its path
+}
+
+// Base is the address that replaces scheme and host of every endpoint, and the setting it comes from.
+type Base struct{ URL, Setting string }
+
+// Resolve makes the configuration of one login. values are its inputs and kept fields, and client_id where
+// it is known. discover returns the metadata of the authorization server; it is called only where the
+// definition has an issuer or a resource. A value or a base URL that cannot be used is a fail.Usage.
+func Resolve(ctx context.Context, d *provider.Definition, values map[string]string, discover Discover, base Base) (*Config, error) {
+	c := &Config{Definition: d.Clone(), values: map[string]string{}, missing: map[string]error{}}
+	for _, name := range d.Placeholders() {
+		c.values[name] = values[name]
+	}
+	if d.Discovers() {
+		if discover == nil {
+			return nil, fail.New(fail.Usage, "%s: the metadata of its authorization server is not known", d.Name)
+		}
+		metadata, err := discover(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		metadata.complete(c.Definition)
+	}
+	if err := c.parseBase(base); err != nil {
+		return nil, err
+	}
+	for path, address := range c.Definition.Addresses() {
+		if err := c.resolve(path, address); err != nil {
+			return nil, fail.New(fail.Usage, "%s: %s: %w", d.Name, path, err)
+		}
+	}
+	for i := range c.Definition.WhoAmI {
+		probe := &c.Definition.WhoAmI[i]
+		probe.JSON = provider.ExpandJSON(probe.JSON, c.values)
+	}
+	var err error
+	if c.Presentation, err = newPresentation(d.API, c.values, values["client_id"]); err != nil {
+		return nil, fail.New(fail.Usage, "%s: api.headers.%w", d.Name, err)
+	}
+	return c, nil
+}
+
+// resolve gives one address its final form. One that needs a value which is not known becomes empty.
+func (c *Config) resolve(path string, address *string) error {
+	for _, holder := range provider.Holders(*address) {
+		if c.values[holder] == "" {
+			c.missing[path] = fmt.Errorf("{%s} has no value", holder)
+			*address = ""
+			return nil
+		}
+	}
+	expanded, err := c.Definition.ExpandURL(*address, c.values)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(expanded)
+	if err != nil {
+		return errors.New("not an address")
+	}
+	if path == "api.url" {
+		written := *u
+		c.api = &written
+	}
+	if c.base != nil {
+		move(u, c.base)
+	}
+	*address = u.String()
+	return nil
+}
+
+// parseBase reads the base URL of the settings. Its errors quote nothing of it: it may hold a password.
+func (c *Config) parseBase(base Base) error {
+	if base.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(base.URL)
+	switch {
+	case err != nil, u.Host == "", u.Opaque != "":
+		err = errors.New("expected an address such as https://api.example.com")
+	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		err = errors.New("expected only scheme, host and path")
+	default:
+		err = provider.CheckURL(base.URL)
+	}
+	if err != nil {
+		return fail.New(fail.Usage, "%s: %w", base.Setting, err)
+	}
+	c.base = u
+	return nil
+}
+
+// move puts the address u where base says: at its scheme and host, with its path before that of u.
+func move(u, base *url.URL) {
+	// The escaped path keeps an encoded slash; both forms lose the same slashes at their ends.
+	escaped := strings.TrimRight(base.EscapedPath(), "/")
+	path := base.Path[:len(base.Path)-(len(base.EscapedPath())-len(escaped))]
+	u.RawPath = escaped + u.EscapedPath()
+	u.Scheme, u.Host, u.Path = base.Scheme, base.Host, path+u.Path
+}
+
+// CanRefresh reports whether the provider has refresh tokens.
+func (c *Config) CanRefresh() bool { return c.Definition.Token[provider.Refresh] != nil }
+
+// SendsRedirectURI reports whether the exchange of a code repeats the redirect URI.
+func (c *Config) SendsRedirectURI() bool {
+	r := c.Definition.Token[provider.AuthorizationCode]
+	return r != nil && c.Definition.Params(provider.KindAt("token.authorization_code"), r).Hold("{redirect_uri}")
+}
+
+// params returns the parameters of a request of this kind, with the values of the request and the login.
+func (c *Config) params(path string, r *provider.Request, values map[string]string) (map[string][]string, error) {
+	params, err := c.Definition.Params(provider.KindAt(path), r).Expand(c.with(values))
+	if err != nil {
+		return nil, fail.New(fail.Usage, "%s: %s.params.%w", c.Definition.Name, path, err)
+	}
+	return params, nil
+}
+
+// with returns the values of a request together with those of the login.
+func (c *Config) with(values map[string]string) map[string]string {
+	all := maps.Clone(values)
+	maps.Copy(all, c.values)
+	all["resource"] = c.Definition.Resource
+	return all
+}
+
+// unknown is the error of an address that is not known.
+func (c *Config) unknown(path string) error {
+	e := fail.New(fail.Usage, "the definition of %s has no %s", c.Definition.Name, path)
+	if err := c.missing[path]; err != nil {
+		e = fail.New(fail.Usage, "%s: %s: %w", c.Definition.Name, path, err)
+	}
+	return e.Advise(fail.DoShowProvider, c.Definition.Name)
+}
+
+// Discover returns the metadata of the authorization server of a definition with an issuer or a resource.
+type Discover func(context.Context, *provider.Definition) (*Metadata, error)

@@ -1,0 +1,72 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"net/url"
+	"strings"
+
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
+)
+
+// Authorization is one authorization request under way (RFC 6749 4.1.1).
+type Authorization struct {
+	RedirectURI string
+	Scopes      []string
+	State       string
+	verifier    string
+}
+
+// NewAuthorization makes the state and, where the definition has it, the PKCE verifier (RFC 7636 4.1) of
+// a login. Both hold 256 random bits.
+func (c *Client) NewAuthorization(redirectURI string, scopes []string) *Authorization {
+	a := &Authorization{RedirectURI: redirectURI, Scopes: scopes, State: random()}
+	if c.Definition.Authorize.PKCE == "S256" {
+		a.verifier = random()
+	}
+	return a
+}
+
+func random() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// URL returns the address to which the user's browser goes.
+func (c *Client) URL(r Registration, a *Authorization) (string, error) {
+	request := c.Definition.Request("authorize")
+	if request.URL == "" {
+		return "", c.unknown("authorize.url")
+	}
+	u, err := url.Parse(request.URL)
+	if err != nil {
+		return "", fail.New(fail.Usage, "authorize.url of %s is not an address", c.Definition.Name)
+	}
+	sum := sha256.Sum256([]byte(a.verifier))
+	params, err := c.params("authorize", request, map[string]string{
+		"client_id":      r.ID,
+		"redirect_uri":   a.RedirectURI,
+		"scope":          strings.Join(a.Scopes, c.Definition.Scopes.Separator),
+		"state":          a.State,
+		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]),
+	})
+	if err != nil {
+		return "", err
+	}
+	query := u.Query()
+	maps.Copy(query, params)
+	u.RawQuery = encodeQuery(query)
+	return u.String(), nil
+}
+
+// Exchange trades an authorization code for tokens (RFC 6749 4.1.3).
+func (c *Client) Exchange(ctx context.Context, r Registration, a *Authorization, code string) (*Reply, error) {
+	return c.token(ctx, provider.AuthorizationCode, r, map[string]string{
+		"code": code, "redirect_uri": a.RedirectURI, "code_verifier": a.verifier,
+	})
+}
