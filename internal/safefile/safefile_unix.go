@@ -4,6 +4,7 @@ package safefile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +30,15 @@ func inspect(info fs.FileInfo) (owner, fs.FileMode) {
 		return roots, shared
 	}
 	return another, shared
+}
+
+// Identity tells a file from a copy of it.
+func Identity(info fs.FileInfo) string {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprint(stat.Dev, " ", stat.Ino)
 }
 
 // maxLinks bounds the symbolic links on a path, as the kernel does.

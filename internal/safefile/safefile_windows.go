@@ -18,6 +18,9 @@ const (
 // are not read.
 func inspect(fs.FileInfo) (owner, fs.FileMode) { return mine, 0 }
 
+// Identity tells a file from a copy of it, as far as its time of change does.
+func Identity(info fs.FileInfo) string { return info.ModTime().String() }
+
 // CheckParents accepts every path: who may replace folders follows from access lists, too.
 func CheckParents(string) error { return nil }
 

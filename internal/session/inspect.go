@@ -18,9 +18,12 @@ import (
 
 // What a diagnosis needs: nothing here changes an account, asks the user or sends a secret.
 
-// Prove writes, reads and deletes a record of no account, so that a store that cannot be used is found before
-// the user goes to a browser and a code is spent.
+// Prove finds a store that cannot be used before the user goes to a browser and a code is spent. It writes, reads
+// and deletes a record of no account, unless the store can tell without.
 func (s *Session) Prove(ctx context.Context) error {
+	if prover, ok := s.Store.(store.Prover); ok {
+		return prover.Prove(ctx)
+	}
 	probe := account.Name{Provider: "tokencli-check", Label: strings.ToLower(rand.Text())}
 	err := s.Store.Put(ctx, &credential.Credential{Account: probe, Grant: credential.Static})
 	if deleteErr := s.Store.Delete(context.WithoutCancel(ctx), probe); err == nil {

@@ -61,6 +61,12 @@ type Sealer interface {
 	Unseal(sealed []byte) ([]byte, error)
 }
 
+// Prover is implemented by a store that can tell whether it can be written without writing a record.
+type Prover interface {
+	// Prove returns why the store cannot be written.
+	Prove(ctx context.Context) error
+}
+
 var (
 	// ErrNotFound says that the store has no credential of an account.
 	ErrNotFound = fs.ErrNotExist

@@ -3,15 +3,18 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
 )
@@ -89,7 +92,8 @@ func (v *Vault) Claim(ctx context.Context, lease *Lease, next *credential.Creden
 
 const machineFile = "machine-id"
 
-// machineID returns the random id of a state folder, which it creates if needed.
+// machineID returns the random id of a state folder, which it creates if needed. It is bound to the file
+// itself and to the boot of the machine: a copy of the folder, as a CI cache makes, is another machine.
 func machineID(dir string) (string, error) {
 	id, err := readMachineID(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -105,6 +109,16 @@ func machineID(dir string) (string, error) {
 }
 
 func readMachineID(dir string) (string, error) {
-	text, err := safefile.Read(filepath.Join(dir, machineFile), 1<<10, safefile.State)
-	return strings.TrimSpace(string(text)), err
+	path := filepath.Join(dir, machineFile)
+	text, err := safefile.Read(path, 1<<10, safefile.State)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", fail.New(fail.Store, "%s cannot be read", redact.Printable(path)).Advise(fail.DoCheckReadable, redact.Printable(path))
+	}
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // Linux
+	sum := sha256.Sum256(fmt.Append(text, string(boot), safefile.Identity(info)))
+	return hex.EncodeToString(sum[:16]), nil
 }

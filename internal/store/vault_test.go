@@ -327,3 +327,24 @@ func TestVaultConsistency(t *testing.T) {
 		t.Errorf("a read of a fresh token has X-Vault-Inconsistent: %q", forward)
 	}
 }
+
+// A copy of the state folder, such as a CI cache restores, is another machine: its marks are not its own.
+func TestVaultCopiedStateFolder(t *testing.T) {
+	dir := stateDir(t)
+	id, err := machineID(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := machineID(dir); err != nil || again != id {
+		t.Errorf("the id changed from %q to %q: %v", id, again, err)
+	}
+	copied := stateDir(t)
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, copied, 0o700)
+	chmod(t, copied+"/"+machineFile, 0o600)
+	if other, err := machineID(copied); err != nil || other == id {
+		t.Errorf("a copy has the id %q: %v", other, err)
+	}
+}
