@@ -27,6 +27,10 @@ race: ## run the tests under the race detector (needs a C compiler)
 keychain-test: ## run the keychain tests against a real Secret Service, in a session of their own
 	$(WITH_KEYRING) go test -count=1 -p 1 -run '$(KEYCHAIN_TESTS)' ./...
 
+.PHONY: vault-test
+vault-test: ## run the tests of the vault store against a real Vault server (built on first use, minutes)
+	TOKENCLI_TEST_VAULT="$$(.ci/tools testvault)" go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session ./internal/acceptance
+
 .PHONY: windows-test
 windows-test: ## run what differs on Windows under Wine, with its Credential Manager
 	.ci/with-wine .ci/windows-test

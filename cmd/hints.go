@@ -84,7 +84,7 @@ var hints = [fail.Actions]string{
 	fail.DoLogInOrEnv:               "tokencli login %s; %s counts only with TOKENCLI_STORE=env",
 	fail.DoReadToken:                "tokencli login %s --with-token < FILE",
 	fail.DoUseStore:                 "choose a store that can be written: TOKENCLI_STORE=keychain or TOKENCLI_STORE=file",
-	fail.DoChooseStore:              "TOKENCLI_STORE is keychain, file or env",
+	fail.DoChooseStore:              "TOKENCLI_STORE is keychain, file, vault or env",
 	fail.DoRevokeOther:              "choose another name, or `tokencli revoke %s` first",
 	fail.DoUseOtherName:             "use another account name, such as %[1]s/NAME, or `tokencli revoke --local %[2]s` first",
 	fail.DoSetClientAndURI:          "set %s; register a client at: %s; redirect URI to register: %s",

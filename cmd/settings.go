@@ -54,7 +54,7 @@ type configAccount struct {
 }
 
 // stores are the values of TOKENCLI_STORE.
-var stores = []string{"keychain", "file", "env"}
+var stores = []string{"keychain", "file", "vault", "env"}
 
 func readSettings(getenv func(string) string) (*settings, error) {
 	s := &settings{StateDir: stateDir(getenv)}

@@ -76,6 +76,7 @@ import (
 //	certificate CERT KEY           writes a certificate for localhost and its key
 //	port VARIABLE                  sets VARIABLE to a port that is free
 //	listen VARIABLE KIND           a server that behaves badly: accept (and never answer), close
+//	vault                          starts a Vault server and makes it the store: VAULT_ADDR, VAULT_TOKEN
 //	jsonfield NAME VALUE           stdout is a JSON object with that field
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"sandbox":   cmdSandbox,
@@ -104,6 +105,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"jsonfield": cmdJSONField,
 
 	"certificate": cmdCertificate,
+	"vault":       cmdVault,
 }
 
 type scriptKeyType struct{}
