@@ -119,8 +119,10 @@ func (m *marked) ended(ctx context.Context, refusal *oauth.Error) error {
 
 // replace stores next unless another process changed the credential without our lock.
 func (m *marked) replace(ctx context.Context, next *credential.Credential) {
-	err := m.Store.Swap(context.WithoutCancel(ctx), m.held, next)
-	if err != nil && !errors.Is(err, store.ErrChanged) {
+	switch err := m.Store.Swap(context.WithoutCancel(ctx), m.held, next); {
+	case err == nil:
+		m.held = next
+	case !errors.Is(err, store.ErrChanged):
 		m.tell("warning: %v", err)
 	}
 }
@@ -159,10 +161,11 @@ func (r *Refresher) save(ctx context.Context, held, next *credential.Credential,
 				held = now
 			}
 		}
-		if time.Now().After(stop) {
+		switch {
+		case changed: // at once, over what was just read
+		case time.Now().After(stop):
 			return nil, r.unsaved(next, err, space)
-		}
-		if !changed {
+		default:
 			time.Sleep(savePause)
 		}
 	}
@@ -191,14 +194,16 @@ func (r *Refresher) Keep(ctx context.Context, c *credential.Credential) error {
 	}
 	defer release()
 	held, err := r.Store.Get(ctx, c.Account)
-	switch {
-	case err == nil && held.Generation >= c.Generation:
-		c.Generation = held.Generation + 1
-	case err != nil && !absent(err):
+	if err != nil && !absent(err) {
 		c.Generation++ // a refresh may have been saved that cannot be read now
 	}
-	if _, err := r.save(ctx, held, c, nil); err != nil {
-		return err
+	for stored := held; stored != c; held = stored {
+		if stored != nil && stored.Generation >= c.Generation {
+			c.Generation = stored.Generation + 1 // stored meanwhile, without our lock: the login is newer
+		}
+		if stored, err = r.save(ctx, held, c, nil); err != nil {
+			return err
+		}
 	}
 	r.DropRescue(c.Account)
 	return nil

@@ -37,6 +37,28 @@ func TestLoginOverARunningRenewal(t *testing.T) {
 	}
 }
 
+// A process without our lock, on another machine with the same keychain, stores something while the login is
+// being saved: the login of the user is the newer one.
+func TestLoginIsNewerThanWhatIsStoredMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	other := w.login(moloniOn)
+	s, f := w.withStore()
+	n := 0
+	f.put = func(c *credential.Credential) error {
+		if n++; c.AccessToken == "the-new-login" && n < 4 {
+			other.Generation += 5
+			w.put(other)
+		}
+		return nil
+	}
+	if _, err := s.Login(t.Context(), moloniOn, Login{StaticToken: "the-new-login"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.kept(moloniOn); c.AccessToken != "the-new-login" || c.Generation <= other.Generation {
+		t.Errorf("the new login was dropped: generation %d", c.Generation)
+	}
+}
+
 // A renewal that waited for the lock goes on with the new login.
 func TestRefreshAfterALogin(t *testing.T) {
 	w := newWorld(t)

@@ -37,6 +37,11 @@ func TestRenewalThatCannotBeSavedIsRescued(t *testing.T) {
 	if err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("the rescue file is open to others: %v, %v", info.Mode(), err)
 	}
+	// The file store has a key of its own.
+	text, err := os.ReadFile(w.rescuePath(moloniOn))
+	if err != nil || !strings.HasPrefix(string(text), "age-encryption.org/") {
+		t.Errorf("the rescue file is not encrypted: %v", err)
+	}
 	if got := mustToken(t, w.session(), moloniOn, time.Minute); !got.Equal(c) {
 		t.Error("another credential than the rescued one")
 	}
