@@ -11,7 +11,7 @@ import (
 )
 
 // access returns the token of a Bearer header.
-func (c *call) access() (*token, *problem) {
+func (c *request) access() (*token, *problem) {
 	value, err := c.bearer()
 	if err != nil {
 		return nil, bad(badToken, "%s", err)
@@ -19,7 +19,7 @@ func (c *call) access() (*token, *problem) {
 	return c.st.usable(c.now, value)
 }
 
-func (c *call) bearerOnly() *problem {
+func (c *request) bearerOnly() *problem {
 	_, p := c.access()
 	return p
 }
@@ -38,7 +38,7 @@ func (p params) number(name string, otherwise, low, high int) (int, *problem) {
 }
 
 // paging reads the number and the size of a page; pages are counted from first.
-func (c *call) paging(sizeName string, first, size int) (page, per int, p *problem) {
+func (c *request) paging(sizeName string, first, size int) (page, per int, p *problem) {
 	q, err := c.query()
 	if err != nil {
 		return 0, 0, bad(badRequest, "%s", err)
@@ -55,7 +55,7 @@ const fileLife = 10 * time.Minute
 
 // fileURL makes the address of a download on another host than the one that was asked: that of
 // Config.FilesURL, or the other name of loopback.
-func (s *Server) fileURL(c *call) string {
+func (s *Server) fileURL(c *request) string {
 	for key, end := range s.files {
 		if over(c.now, end) {
 			delete(s.files, key)
@@ -91,8 +91,8 @@ func otherLoopback(host string) string {
 }
 
 // download serves a file by the key in its address. A token that arrives here has leaked: it is counted.
-func (s *Server) download(c *call) *reply {
-	st := s.stands["moneybird"]
+func (s *Server) download(c *request) *reply {
+	st := s.providers["moneybird"]
 	key := strings.TrimSuffix(strings.TrimPrefix(c.full, "/_files/"), ".pdf")
 	end, ok := s.files[key]
 	if st == nil || !ok || over(c.now, end) || c.method != http.MethodGet {

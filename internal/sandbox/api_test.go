@@ -29,6 +29,28 @@ func TestWhoAmI(t *testing.T) {
 	b.want(b.send(call{path: "/moloni/v1/companies/getAll/", query: token}), 200, `"company_id":5`)
 }
 
+// TestMoloniData: data goes in the body of a POST, as a form, or as JSON with json=true in the query.
+func TestMoloniData(t *testing.T) {
+	b, p := start(t, sandbox.Config{}), play(t, "moloni")
+	token := vals("access_token", b.login(p).str("access_token"))
+	path := "/moloni/v1/companies/getAll/"
+	b.want(b.send(call{method: "POST", path: path, query: token, form: vals("qty", "1")}), 200)
+	b.want(b.send(call{method: "POST", path: path, query: with(token, "json", "true"), json: vals("qty", "1")}), 200)
+	b.want(b.send(call{method: "POST", path: path, query: with(token, "json", "true"), raw: `{"qty":1}`, media: "application/x-www-form-urlencoded"}), 200)
+	for name, c := range map[string]call{
+		"in the query":        {path: path, query: with(token, "qty", "1")},
+		"a POST's query":      {method: "POST", path: path, query: with(token, "qty", "1")},
+		"only with json=true": {method: "POST", path: path, query: token, json: vals("qty", "1")},
+		"body is JSON":        {method: "POST", path: path, query: token, raw: `{"qty":1}`, media: "application/x-www-form-urlencoded"},
+		"is not JSON":         {method: "POST", path: path, query: with(token, "json", "true"), form: vals("qty", "1")},
+		"GET":                 {path: path, query: token, form: vals("qty", "1")},
+	} {
+		if a := b.send(c); a.status != 400 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
 func TestMolliePages(t *testing.T) {
 	b := start(t, sandbox.Config{})
 	pair, err := b.s.Mint("mollie", "payments.read", "")

@@ -26,7 +26,7 @@ type authorizing struct {
 	bounce           bool // refusals go back to a good redirect URI
 	rule             func(*url.URL) *problem
 	scopes           func(asked string) ([]string, *problem) // nil: the provider has none
-	agreed           func(*call, params)                     // after the consent
+	agreed           func(*request, params)                  // after the consent
 }
 
 // ask is a consent page that waits for its answer.
@@ -39,7 +39,7 @@ type ask struct {
 }
 
 // authorize handles the browser's first request.
-func (c *call) authorize(spec *authorizing) *reply {
+func (c *request) authorize(spec *authorizing) *reply {
 	q, err := c.query()
 	if err != nil {
 		return c.refuseAuthorize(spec, problem{kind: badRequest, text: err.Error()})
@@ -81,7 +81,7 @@ func (c *call) authorize(spec *authorizing) *reply {
 }
 
 // redirectFor returns the URI that the browser will be sent to, which has to be a registered one.
-func (c *call) redirectFor(spec *authorizing, q params) (string, *problem) {
+func (c *request) redirectFor(spec *authorizing, q params) (string, *problem) {
 	raw, given := q[spec.redirect]
 	registered := c.st.redirect
 	switch {
@@ -129,7 +129,7 @@ func (spec *authorizing) check(q params) ([]string, *problem) {
 	return spec.scopes(q["scope"])
 }
 
-func (c *call) refuseAuthorize(spec *authorizing, p problem) *reply {
+func (c *request) refuseAuthorize(spec *authorizing, p problem) *reply {
 	if spec.jsonErrors {
 		return c.refuse(p)
 	}
@@ -139,7 +139,7 @@ func (c *call) refuseAuthorize(spec *authorizing, p problem) *reply {
 }
 
 // sendBack redirects with the values and the state. The registered URI stays as it is, byte for byte.
-func (c *call) sendBack(status int, redirect string, q params, v url.Values) *reply {
+func (c *request) sendBack(status int, redirect string, q params, v url.Values) *reply {
 	if state, ok := q["state"]; ok && !c.st.noState {
 		v.Set("state", state)
 	}
@@ -150,7 +150,7 @@ func (c *call) sendBack(status int, redirect string, q params, v url.Values) *re
 	return redirectReply(status, redirect+sep+v.Encode())
 }
 
-func (c *call) allow(a *ask, status int) *reply {
+func (c *request) allow(a *ask, status int) *reply {
 	if a.spec.agreed != nil {
 		a.spec.agreed(c, a.query)
 	}
@@ -170,7 +170,7 @@ func (c *call) allow(a *ask, status int) *reply {
 
 // deny answers with access_denied (RFC 6749 4.1.2.1). For Moloni ON and Moloni it is unknown how a "no"
 // comes back; the stand-in chooses the same for all.
-func (c *call) deny(a *ask, status int) *reply {
+func (c *request) deny(a *ask, status int) *reply {
 	var out *reply
 	if a.redirect == outOfBand {
 		out = c.srv.pages.refused(c, problem{kind: kind{"access_denied", http.StatusForbidden}, text: "access was denied"})
@@ -182,7 +182,7 @@ func (c *call) deny(a *ask, status int) *reply {
 }
 
 // consentGiven takes the answer of the consent page. Its id is good once.
-func (c *call) consentGiven() *reply {
+func (c *request) consentGiven() *reply {
 	p, err := c.values("form")
 	if err == nil {
 		err = p.exactly("request", "decision")
@@ -205,7 +205,7 @@ func (c *call) consentGiven() *reply {
 	return c.refusedPage(problem{kind: badRequest, text: "the decision is neither allow nor deny"})
 }
 
-func (c *call) refusedPage(p problem) *reply {
+func (c *request) refusedPage(p problem) *reply {
 	out := c.srv.pages.refused(c, p).why(p.text)
 	out.refused = true
 	return out

@@ -29,7 +29,7 @@ type Pair struct {
 func (s *Server) Mint(provider, scopes, redirect string) (Pair, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stands[provider]
+	st := s.providers[provider]
 	if st == nil {
 		return Pair{}, fmt.Errorf("provider %q is not played here", provider)
 	}
@@ -66,7 +66,7 @@ func (s *Server) Expire(provider, what string) (int, error) {
 		return 0, err
 	}
 	ended := 0
-	for name, st := range s.stands {
+	for name, st := range s.providers {
 		if provider == "" || provider == name {
 			ended += st.expire(s.now(), what != "refresh", what != "access")
 		}
@@ -90,8 +90,8 @@ func (s *Server) SetLifetimes(l Lifetimes) error {
 	if err := s.plays(l.Provider); err != nil {
 		return err
 	}
-	changed := map[*stand]lives{}
-	for name, st := range s.stands {
+	changed := map[*provider]lives{}
+	for name, st := range s.providers {
 		if l.Provider != "" && l.Provider != name {
 			continue
 		}
@@ -132,7 +132,7 @@ func (s *Server) SetLifetimes(l Lifetimes) error {
 
 // control answers /_sandbox/. Only loopback may steer, and only under a loopback name, so that no page in a
 // browser can reach it by DNS rebinding; a POST has to be JSON, which a page cannot send across origins.
-func (s *Server) control(c *call, remote string) *reply {
+func (s *Server) control(c *request, remote string) *reply {
 	if !loopback(remote) || !loopback(c.host) {
 		return controlError(http.StatusForbidden, errors.New("the control answers only to loopback"))
 	}

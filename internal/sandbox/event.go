@@ -63,7 +63,7 @@ func clean(text string) string {
 	return text
 }
 
-func (c *call) masked() []Parameter {
+func (c *request) masked() []Parameter {
 	list := c.everything()
 	for i, p := range list {
 		shown := mask(p.Value)
@@ -77,7 +77,7 @@ func (c *call) masked() []Parameter {
 }
 
 // secret reports whether the value holds something that the provider handed out. The lock is held.
-func (c *call) secret(value string) bool {
+func (c *request) secret(value string) bool {
 	if c.st == nil || value == "" {
 		return false
 	}
@@ -86,7 +86,7 @@ func (c *call) secret(value string) bool {
 }
 
 // note puts the event of a decided request into the queue. The lock is held.
-func (s *Server) note(c *call, f *Fault, out *reply) {
+func (s *Server) note(c *request, f *Fault, out *reply) {
 	if s.cfg.Event == nil {
 		return
 	}

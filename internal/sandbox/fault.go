@@ -57,7 +57,7 @@ type faultRule struct {
 	handled   bool // by default
 	waitFirst bool
 	end       ending
-	apply     func(*Fault, *call, *reply)
+	apply     func(*Fault, *request, *reply)
 	needs     func(*Fault) error
 }
 
@@ -75,7 +75,7 @@ var faultRules = map[string]faultRule{
 	"drop":             {end: endDrop},
 	"drop_reply":       {handled: true, end: endDrop},
 	"html":             {apply: htmlFault},
-	"empty":            {apply: func(_ *Fault, _ *call, o *reply) { o.body = nil; o.set("Content-Type", "application/json") }},
+	"empty":            {apply: func(_ *Fault, _ *request, o *reply) { o.body = nil; o.set("Content-Type", "application/json") }},
 	"truncated":        {apply: truncateFault},
 	"huge":             {apply: hugeFault},
 	"redirect":         {apply: redirectFault, needs: needsLocation},
@@ -103,7 +103,7 @@ func (f *Fault) handles() bool {
 func (f *Fault) wait() time.Duration { return time.Duration(f.Milliseconds) * time.Millisecond }
 
 // shape bends the reply: first as the kind does, then as the fields say that fit every kind.
-func (f *Fault) shape(c *call, out *reply) {
+func (f *Fault) shape(c *request, out *reply) {
 	if apply := f.rule().apply; apply != nil {
 		apply(f, c, out)
 	}
@@ -119,7 +119,7 @@ func (f *Fault) shape(c *call, out *reply) {
 }
 
 // fill puts the request's own secrets into a text.
-func (f *Fault) fill(c *call, text string) string {
+func (f *Fault) fill(c *request, text string) string {
 	if !strings.Contains(text, "{") {
 		return text
 	}
@@ -168,13 +168,13 @@ func (out *reply) adopt(from *reply) {
 	}
 }
 
-func statusFault(f *Fault, c *call, out *reply) {
+func statusFault(f *Fault, c *request, out *reply) {
 	out.status = http.StatusInternalServerError
 	out.body = []byte(f.fill(c, f.Body))
 	out.set("Content-Type", "application/json")
 }
 
-func htmlFault(f *Fault, c *call, out *reply) {
+func htmlFault(f *Fault, c *request, out *reply) {
 	body := f.Body
 	if body == "" {
 		body = "<!doctype html><html><head><title>Welcome</title></head><body><h1>Please sign in to the network</h1></body></html>"
@@ -184,7 +184,7 @@ func htmlFault(f *Fault, c *call, out *reply) {
 }
 
 // truncateFault cuts a real reply in half; without one it makes up the beginning of one.
-func truncateFault(_ *Fault, c *call, out *reply) {
+func truncateFault(_ *Fault, c *request, out *reply) {
 	if len(out.body) > 0 {
 		out.body = out.body[:len(out.body)/2]
 		return
@@ -197,7 +197,7 @@ func truncateFault(_ *Fault, c *call, out *reply) {
 	out.set("Content-Type", "application/json")
 }
 
-func hugeFault(f *Fault, c *call, out *reply) {
+func hugeFault(f *Fault, c *request, out *reply) {
 	n := f.Bytes
 	if n == 0 {
 		n = maxFaultBytes
@@ -224,12 +224,12 @@ func needsLocation(f *Fault) error {
 	return nil
 }
 
-func redirectFault(f *Fault, c *call, out *reply) {
+func redirectFault(f *Fault, c *request, out *reply) {
 	out.status, out.body = http.StatusFound, nil
 	out.set("Location", f.fill(c, f.Location))
 }
 
-func dateFault(f *Fault, c *call, out *reply) {
+func dateFault(f *Fault, c *request, out *reply) {
 	out.set("Date", c.now.Add(time.Duration(f.Seconds)*time.Second).UTC().Format(http.TimeFormat))
 }
 
@@ -246,7 +246,7 @@ func (out *reply) edit(change func(map[string]any)) {
 }
 
 // wrongTypeFault makes the access token an object, and every other text a number.
-func wrongTypeFault(_ *Fault, c *call, out *reply) {
+func wrongTypeFault(_ *Fault, c *request, out *reply) {
 	out.edit(func(v map[string]any) {
 		for name, value := range v {
 			if _, ok := value.(string); ok {
@@ -259,7 +259,7 @@ func wrongTypeFault(_ *Fault, c *call, out *reply) {
 	})
 }
 
-func noRefreshFault(_ *Fault, c *call, out *reply) {
+func noRefreshFault(_ *Fault, c *request, out *reply) {
 	out.edit(func(v map[string]any) {
 		delete(v, c.st.names.refresh)
 		for _, name := range c.st.names.refreshExpiries {
@@ -268,7 +268,7 @@ func noRefreshFault(_ *Fault, c *call, out *reply) {
 	})
 }
 
-func noExpiryFault(_ *Fault, c *call, out *reply) {
+func noExpiryFault(_ *Fault, c *request, out *reply) {
 	out.edit(func(v map[string]any) {
 		for _, name := range append(slices.Clone(c.st.names.expiries), c.st.names.refreshExpiries...) {
 			delete(v, name)
@@ -277,8 +277,8 @@ func noExpiryFault(_ *Fault, c *call, out *reply) {
 }
 
 // errorFault answers with an error in the provider's own form.
-func errorFault(status int, k kind, text string) func(*Fault, *call, *reply) {
-	return func(f *Fault, c *call, out *reply) {
+func errorFault(status int, k kind, text string) func(*Fault, *request, *reply) {
+	return func(f *Fault, c *request, out *reply) {
 		p := problem{kind: k, text: text, status: status, code: f.Error}
 		if f.Description != "" {
 			p.text = f.Description
@@ -289,8 +289,8 @@ func errorFault(status int, k kind, text string) func(*Fault, *call, *reply) {
 }
 
 // retryFault answers that the client should come back later.
-func retryFault(k kind, text string) func(*Fault, *call, *reply) {
-	return func(f *Fault, c *call, out *reply) {
+func retryFault(k kind, text string) func(*Fault, *request, *reply) {
+	return func(f *Fault, c *request, out *reply) {
 		out.adopt(c.st.render(c, problem{kind: k, text: text, code: f.Error}))
 		form := f.Form
 		if form == "" {
@@ -371,7 +371,7 @@ func (s *Server) ClearFaults() {
 }
 
 // pick returns a copy of the fault that hits this request, and books it.
-func (s *Server) pick(c *call) *Fault {
+func (s *Server) pick(c *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.st == nil || !slices.Contains(faultOps, c.op) {
@@ -398,7 +398,7 @@ func (s *Server) pick(c *call) *Fault {
 
 // plays refuses a provider that is not in play. The lock is held.
 func (s *Server) plays(provider string) error {
-	if provider != "" && s.stands[provider] == nil {
+	if provider != "" && s.providers[provider] == nil {
 		return fmt.Errorf("provider %q is not played here", provider)
 	}
 	return nil

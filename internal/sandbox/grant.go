@@ -12,20 +12,20 @@ type granted struct {
 	count  func(*Stats)
 }
 
-func (g granted) reply(c *call, v any) *reply {
+func (g granted) reply(c *request, v any) *reply {
 	return jsonReply(http.StatusOK, v).set("Pragma", "no-cache").why(g.reason).counts(g.count)
 }
 
 // grant turns a code or a refresh token into tokens, as the grant type says. redirect is the one sent with an exchange. A code is
 // checked, spent and replaced by tokens under one lock, a refresh token likewise: of many parallel uses
 // one wins.
-func (c *call) grant(grantType, code string, redirect *string, refresh string, mismatch kind) (granted, *problem) {
+func (c *request) grant(grantType, code string, redirect *string, refresh string, mismatch kind) (granted, *problem) {
 	if grantType == "refresh_token" {
 		old, p := c.st.living(c.now, refresh)
 		if p != nil {
 			return granted{}, p
 		}
-		got := granted{pair: c.st.renew(c.now, old), count: func(s *Stats) { s.Refreshes++ }}
+		got := granted{pair: c.st.rotate(c.now, old), count: func(s *Stats) { s.Refreshes++ }}
 		got.reason = "a new pair; the old refresh token is spent"
 		if !old.spent {
 			got.reason = "a new access token; the refresh token stays"
@@ -43,7 +43,7 @@ func (c *call) grant(grantType, code string, redirect *string, refresh string, m
 }
 
 // mint makes tokens without a browser: for a password or for client credentials.
-func (c *call) mint(scopes []string) granted {
+func (c *request) mint(scopes []string) granted {
 	return granted{
 		pair:   c.st.issue(c.now, &family{scopes: scopes}),
 		reason: "tokens for credentials", count: func(s *Stats) { s.Mints++ },
@@ -51,10 +51,10 @@ func (c *call) mint(scopes []string) granted {
 }
 
 // left returns the whole seconds that a token still has.
-func (c *call) left(t *token) int64 { return int64(t.expires.Sub(c.now) / time.Second) }
+func (c *request) left(t *token) int64 { return int64(t.expires.Sub(c.now) / time.Second) }
 
 // noQuery refuses parameters in the URL of a POST: they end up in logs.
-func (c *call) noQuery() *problem {
+func (c *request) noQuery() *problem {
 	if c.rawQuery != "" {
 		return bad(badRequest, "the parameters belong in the body, not in the URL")
 	}
@@ -62,7 +62,7 @@ func (c *call) noQuery() *problem {
 }
 
 // bodyOnly is noQuery, for a call that reads no Authorization header either.
-func (c *call) bodyOnly() *problem {
+func (c *request) bodyOnly() *problem {
 	if c.header.Get("Authorization") != "" {
 		return bad(badRequest, "this call takes no Authorization header")
 	}

@@ -41,7 +41,7 @@ func mollie() dialect {
 			{mollieOrg, "access_SandboxOrganizationTokenSandbox"},
 		},
 		routes: []route{
-			{http.MethodGet, "/oauth2/authorize", opAuthorize, func(c *call) *reply { return c.authorize(mollieAuthorize()) }},
+			{http.MethodGet, "/oauth2/authorize", opAuthorize, func(c *request) *reply { return c.authorize(mollieAuthorize()) }},
 			{http.MethodPost, "/oauth2/tokens", opToken, mollieTokens},
 			{http.MethodDelete, "/oauth2/tokens", opRevoke, mollieRevoke},
 			{http.MethodGet, "/oauth2/tokens", opToken, mollieGet},
@@ -51,7 +51,7 @@ func mollie() dialect {
 			{http.MethodGet, "/v2/payments", opAPI, molliePayments},
 		},
 		render: mollieProblem,
-		missing: func(c *call) string {
+		missing: func(c *request) string {
 			if strings.HasPrefix(c.path, "/v2/oauth2/") {
 				return "the token endpoint has no /v2 before it"
 			}
@@ -77,7 +77,7 @@ func mollieAuthorize() *authorizing {
 			return nil
 		},
 		scopes: mollieScopes,
-		agreed: func(c *call, q params) {
+		agreed: func(c *request, q params) {
 			if q["approval_prompt"] == "force" { // ends the active authorizations of that app
 				for _, t := range c.st.tokens {
 					t.family.ended = t.family.ended || t.family.kind == ""
@@ -107,7 +107,7 @@ func mollieScopes(asked string) ([]string, *problem) {
 
 // mollieProblem: error and error_description from the OAuth endpoints, HAL from the API.
 // The status of a bad client is not found; the stand-in chooses that of RFC 6749 5.2.
-func mollieProblem(c *call, p problem) *reply {
+func mollieProblem(c *request, p problem) *reply {
 	if c.op != opAPI && c.op != opOther {
 		o := jsonReply(p.statusOr(), oauthError{p.codeOr(), p.text})
 		if p.kind == badClient && p.statusOr() == http.StatusUnauthorized {
@@ -135,7 +135,7 @@ func halLink(href, media string) map[string]string {
 }
 
 // mollieGet: the front end refuses a GET with a body; without one it is a wrong method.
-func mollieGet(c *call) *reply {
+func mollieGet(c *request) *reply {
 	if len(c.body) > 0 {
 		return c.refuse(problem{kind: badRequest, text: "a GET request must not carry a body"})
 	}
@@ -144,7 +144,7 @@ func mollieGet(c *call) *reply {
 
 // mollieClient reads the client from the Basic header, or else from the body; both at
 // once are against RFC 6749 2.3.
-func (c *call) mollieClient(v params) *problem {
+func (c *request) mollieClient(v params) *problem {
 	id, secret := v["client_id"], v["client_secret"]
 	if c.header.Get("Authorization") != "" {
 		if _, twice := v["client_secret"]; twice {
@@ -163,7 +163,7 @@ func (c *call) mollieClient(v params) *problem {
 	return c.st.client(id, secret)
 }
 
-func mollieTokens(c *call) *reply {
+func mollieTokens(c *request) *reply {
 	if p := c.noQuery(); p != nil {
 		return c.refuse(*p)
 	}
@@ -218,7 +218,7 @@ func mollieTokens(c *call) *reply {
 // mollieRedirect: "When refreshing a token, this parameter is required if the initial authorization_code
 // grant request contained a redirect_uri." What happens to one that comes without need is unknown; the
 // stand-in refuses it.
-func (c *call) mollieRedirect(refresh string, redirect *string) *problem {
+func (c *request) mollieRedirect(refresh string, redirect *string) *problem {
 	t := c.st.tokens[refresh]
 	if t == nil || !t.refresh {
 		return nil // its own refusal follows
@@ -236,7 +236,7 @@ func (c *call) mollieRedirect(refresh string, redirect *string) *problem {
 
 // mollieRevoke: samples and vendor code send a form, the schema shows JSON: both are
 // taken. A refresh token takes its whole authorization with it. An unknown token is no error (RFC 7009 2.2).
-func mollieRevoke(c *call) *reply {
+func mollieRevoke(c *request) *reply {
 	if p := c.noQuery(); p != nil {
 		return c.refuse(*p)
 	}
@@ -271,7 +271,7 @@ func mollieRevoke(c *call) *reply {
 }
 
 // mollieAccess checks the token and the scope of an API call.
-func (c *call) mollieAccess(scope string) (*token, *problem) {
+func (c *request) mollieAccess(scope string) (*token, *problem) {
 	t, p := c.access()
 	if p == nil && scope != "" && !t.has(scope) {
 		return nil, bad(noScope, "the token lacks the scope %s", scope)
@@ -279,7 +279,7 @@ func (c *call) mollieAccess(scope string) (*token, *problem) {
 	return t, p
 }
 
-func mollieOrganization(c *call) *reply {
+func mollieOrganization(c *request) *reply {
 	t, p := c.mollieAccess("organizations.read")
 	if p == nil && t.family.kind == mollieKey {
 		p = bad(noScope, "an API key stands for a profile: ask for /v2/profiles/me")
@@ -294,7 +294,7 @@ func mollieOrganization(c *call) *reply {
 }
 
 // mollieProfile is for API keys only.
-func mollieProfile(c *call) *reply {
+func mollieProfile(c *request) *reply {
 	t, p := c.mollieAccess("")
 	if p == nil && t.family.kind != mollieKey {
 		p = bad(noScope, "only an API key stands for a profile")
@@ -308,7 +308,7 @@ func mollieProfile(c *call) *reply {
 	}).why("told whose key it is")
 }
 
-func molliePermissions(c *call) *reply {
+func molliePermissions(c *request) *reply {
 	t, p := c.mollieAccess("")
 	if p != nil {
 		return c.refuse(*p)
@@ -329,7 +329,7 @@ func molliePermissions(c *call) *reply {
 const molliePaymentCount = 120
 
 // molliePayments pages by from and limit; the next page is named in _links.
-func molliePayments(c *call) *reply {
+func molliePayments(c *request) *reply {
 	t, p := c.mollieAccess("payments.read")
 	if p != nil {
 		return c.refuse(*p)

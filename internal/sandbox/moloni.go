@@ -1,6 +1,9 @@
 package sandbox
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,7 +30,7 @@ func moloni() dialect {
 		},
 		retryAfter: "delta", // unknown; the stand-in chooses the common form
 		routes: []route{
-			{http.MethodGet, "/v1/authorize/", opAuthorize, func(c *call) *reply {
+			{http.MethodGet, "/v1/authorize/", opAuthorize, func(c *request) *reply {
 				// The three parameters of "1º Passo". Whether state comes back is contradictory: it is taken and
 				// echoed, unless Config.OmitState says otherwise. PKCE: not found.
 				return c.authorize(&authorizing{
@@ -43,7 +46,7 @@ func moloni() dialect {
 			{http.MethodPost, "/v1/companies/getAll/", opAPI, moloniCompanies},
 		},
 		render: moloniProblem,
-		missing: func(c *call) string {
+		missing: func(c *request) string {
 			if !strings.HasSuffix(c.path, "/") {
 				return "Moloni has no such path; its paths end in a slash"
 			}
@@ -68,7 +71,7 @@ func notLoopback(u *url.URL) *problem {
 // moloniProblem: "é sempre devolvido um HTTP status com o código 400", with error and error_description.
 // Which of the listed errors an API call with a bad token gets is unknown; the stand-in chooses
 // invalid_grant.
-func moloniProblem(_ *call, p problem) *reply {
+func moloniProblem(_ *request, p problem) *reply {
 	code, status := p.codeOr(), http.StatusBadRequest
 	switch p.kind {
 	case badToken:
@@ -89,7 +92,7 @@ type oauthError struct {
 	Description string `json:"error_description"`
 }
 
-func moloniGrant(c *call) *reply {
+func moloniGrant(c *request) *reply {
 	// Production answers that parameters in a body are missing.
 	if len(c.body) > 0 {
 		return c.refuse(problem{kind: badRequest, text: "the parameters belong in the query string, not in a body"})
@@ -144,13 +147,21 @@ func moloniGrant(c *call) *reply {
 
 // moloniAccess: the token goes into the query of every call ("Depois de ter os tokens"). A Bearer header is
 // not found in any source; the stand-in refuses it even beside the parameter.
-func (c *call) moloniAccess() *problem {
+func (c *request) moloniAccess() *problem {
 	if c.header.Get("Authorization") != "" {
 		return bad(badRequest, "the token goes into the query as access_token; no Authorization header is read")
 	}
 	q, err := c.query()
 	if err == nil {
 		err = q.need("access_token")
+	}
+	if err == nil {
+		if q.only("access_token", "json", "human_errors") != nil {
+			err = errors.New("the data belongs in the body of a POST: the query takes only access_token, json and human_errors")
+		}
+	}
+	if err == nil {
+		err = c.moloniData(q["json"] == "true")
 	}
 	if err != nil {
 		return bad(badRequest, "%s", err)
@@ -159,7 +170,28 @@ func (c *call) moloniAccess() *problem {
 	return p
 }
 
-func moloniMe(c *call) *reply {
+// moloniData checks the data of an API call: a form, or JSON with json=true in the query. The page asks for
+// the Content-Type of a form in both cases; the stand-in takes that of JSON too.
+func (c *request) moloniData(asJSON bool) error {
+	switch {
+	case len(c.body) == 0:
+		return nil
+	case c.method != http.MethodPost:
+		return errors.New("the data belongs in the body of a POST")
+	case !asJSON && c.media == "application/json":
+		return errors.New("JSON is taken only with json=true in the query")
+	case !asJSON:
+		_, err := c.values("form")
+		return err
+	case c.media != "application/json" && c.media != "application/x-www-form-urlencoded":
+		return fmt.Errorf("Content-Type %s is not taken here", clean(c.media))
+	case !json.Valid(c.body):
+		return errors.New("the query says json=true, but the body is not JSON")
+	}
+	return nil
+}
+
+func moloniMe(c *request) *reply {
 	if p := c.moloniAccess(); p != nil {
 		return c.refuse(*p)
 	}
@@ -170,7 +202,7 @@ func moloniMe(c *call) *reply {
 }
 
 // moloniCompanies lists the demonstration company that shows up for everyone.
-func moloniCompanies(c *call) *reply {
+func moloniCompanies(c *request) *reply {
 	if p := c.moloniAccess(); p != nil {
 		return c.refuse(*p)
 	}

@@ -27,7 +27,7 @@ func moloniOn() dialect {
 		// apik:<uuid>:<hex>, used as the Bearer value.
 		statics: []staticToken{{"API key", "apik:5a4db0c0-0000-4000-8000-5a4db0c0ffee:5a4db0c0ffee5a4db0c0ffee5a4db0c0ffee5a4d"}},
 		routes: []route{
-			{http.MethodGet, "/v1/auth/authorize", opAuthorize, func(c *call) *reply {
+			{http.MethodGet, "/v1/auth/authorize", opAuthorize, func(c *request) *reply {
 				// Exactly two parameters; state is not in the docs, but the vendor's WHMCS plugin sends it
 				// and refuses a callback without it. How other extras are treated is
 				// unknown; the stand-in refuses them. No redirect rule was found (row 5).
@@ -37,7 +37,7 @@ func moloniOn() dialect {
 			{http.MethodPost, "/v1", opAPI, moloniOnGraphQL},
 		},
 		render:     moloniOnProblem,
-		missing:    func(*call) string { return "Moloni ON has no such path" },
+		missing:    func(*request) string { return "Moloni ON has no such path" },
 		newAccess:  func() string { return random(64, hexDigits) }, // unknown; the stand-in chooses hex
 		newRefresh: func() string { return random(64, hexDigits) },
 		newCode:    func() string { return random(40, hexDigits) },
@@ -47,7 +47,7 @@ func moloniOn() dialect {
 // moloniOnProblem: the grant endpoint answers with a top-level "error"; strings and statuses are not
 // found. The stand-in chooses plain words, so that nobody comes to rely on codes, and
 // the statuses of RFC 6749. API errors are GraphQL's; 401 there is a rejected token (same row).
-func moloniOnProblem(c *call, p problem) *reply {
+func moloniOnProblem(c *request, p problem) *reply {
 	if c.op == opAPI {
 		code := "BAD_REQUEST"
 		if p.kind == badToken {
@@ -62,7 +62,7 @@ func moloniOnProblem(c *call, p problem) *reply {
 	return jsonReply(p.statusOr(), map[string]string{"error": text})
 }
 
-func moloniOnGrant(c *call) *reply {
+func moloniOnGrant(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
 		return c.refuse(*p)
 	}
@@ -114,7 +114,7 @@ var expiracyFormats = map[string]func(now, end time.Time) any{
 
 // moloniOnGraphQL plays the one query `me`. What is wrong with a query is told
 // inside a 200 (row 4).
-func moloniOnGraphQL(c *call) *reply {
+func moloniOnGraphQL(c *request) *reply {
 	if p := c.bearerOnly(); p != nil {
 		return c.refuse(*p)
 	}

@@ -36,7 +36,7 @@ func moneybird() dialect {
 		retryAfter: "epoch", // row 4
 		statics:    []staticToken{{"personal API token", "5a4db0c05a4db0c05a4db0c05a4db0c05a4db0c05a4db0c05a4db0c05a4db0c0"}},
 		routes: []route{
-			{http.MethodGet, "/oauth/authorize", opAuthorize, func(c *call) *reply {
+			{http.MethodGet, "/oauth/authorize", opAuthorize, func(c *request) *reply {
 				// The list of parameters is the vendor CLI's: the page's own was lost (row 1). PKCE is not
 				// supported; whether it is ignored or refused is unknown (4.3.3), and the stand-in refuses it,
 				// so that nobody believes to be protected by it.
@@ -52,7 +52,7 @@ func moneybird() dialect {
 			{http.MethodGet, "/api/v2/{administration}/sales_invoices/{invoice}/download.pdf", opAPI, moneybirdPDF},
 		},
 		render:    moneybirdProblem,
-		missing:   func(*call) string { return "Moneybird has no such path" },
+		missing:   func(*request) string { return "Moneybird has no such path" },
 		newAccess: hex64, newRefresh: hex64, newCode: hex64,
 	}
 }
@@ -76,7 +76,7 @@ func moneybirdScopes(asked string) ([]string, *problem) {
 
 // moneybirdProblem: error and error_description from the OAuth endpoints, a single error text from the API;
 // a missing scope is 401 there; 429 is plain text.
-func moneybirdProblem(c *call, p problem) *reply {
+func moneybirdProblem(c *request, p problem) *reply {
 	switch {
 	case p.kind == tooMany:
 		return textReply(p.statusOr(), "Retry later").set("RateLimit-Limit", "150").set("RateLimit-Remaining", "0").
@@ -95,7 +95,7 @@ func moneybirdProblem(c *call, p problem) *reply {
 	return jsonReply(p.statusOr(), oauthError{code, p.text})
 }
 
-func moneybirdToken(c *call) *reply {
+func moneybirdToken(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
 		return c.refuse(*p)
 	}
@@ -143,7 +143,7 @@ func moneybirdToken(c *call) *reply {
 // moneybirdRevoke is not in the official pages: 200 also for an unknown token, and
 // access and refresh token end together. token_type_hint is RFC 7009's. For a wrong client the library
 // behind it says 403 unauthorized_client.
-func moneybirdRevoke(c *call) *reply {
+func moneybirdRevoke(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
 		return c.refuse(*p)
 	}
@@ -169,7 +169,7 @@ func moneybirdRevoke(c *call) *reply {
 	return out.why("revoked the whole authorization").counts(func(s *Stats) { s.Revokes++ })
 }
 
-func moneybirdAdministrations(c *call) *reply {
+func moneybirdAdministrations(c *request) *reply {
 	if _, p := c.access(); p != nil {
 		return c.refuse(*p)
 	}
@@ -180,7 +180,7 @@ func moneybirdAdministrations(c *call) *reply {
 }
 
 // moneybirdAccess checks the token, that it has one of the scopes, and the administration in the path.
-func (c *call) moneybirdAccess(resource string, scopes ...string) *problem {
+func (c *request) moneybirdAccess(resource string, scopes ...string) *problem {
 	t, p := c.access()
 	if p != nil {
 		return p
@@ -196,7 +196,7 @@ func (c *call) moneybirdAccess(resource string, scopes ...string) *problem {
 
 // moneybirdContacts: reachable with any scope except time_entries alone. The size of a
 // page when none is given is unknown; the stand-in chooses 50.
-func moneybirdContacts(c *call) *reply {
+func moneybirdContacts(c *request) *reply {
 	enough := slices.DeleteFunc(slices.Clone(moneybirdScopeNames), func(s string) bool { return s == "time_entries" })
 	if p := c.moneybirdAccess("contacts", enough...); p != nil {
 		return c.refuse(*p)
@@ -233,7 +233,7 @@ func moneybirdContacts(c *call) *reply {
 }
 
 // moneybirdPDF sends the client to another host, where the token has no business.
-func moneybirdPDF(c *call) *reply {
+func moneybirdPDF(c *request) *reply {
 	if p := c.moneybirdAccess("sales invoices", "sales_invoices"); p != nil {
 		return c.refuse(*p)
 	}

@@ -31,7 +31,7 @@ func monta() dialect {
 			{http.MethodGet, "/api/v1/charge-points", opAPI, montaChargePoints},
 		},
 		render:     montaProblem,
-		missing:    func(*call) string { return "Monta has no such path" },
+		missing:    func(*request) string { return "Monta has no such path" },
 		newAccess:  uuid,
 		newRefresh: uuid,
 		newCode:    uuid,
@@ -40,7 +40,7 @@ func monta() dialect {
 
 // montaProblem: message, errorCode and context (the partner host's page; the JSON of the
 // public host's 401 is not captured, 5.3.1). The codes are unknown; the stand-in chooses the status's name.
-func montaProblem(_ *call, p problem) *reply {
+func montaProblem(_ *request, p problem) *reply {
 	status := p.statusOr()
 	if p.kind == badGrant && p.status == 0 { // a spent refresh token is a 401 (row 3)
 		status = http.StatusUnauthorized
@@ -63,7 +63,7 @@ func montaProblem(_ *call, p problem) *reply {
 }
 
 // montaBody reads a call that takes exactly these names as JSON, and no header beside them.
-func (c *call) montaBody(names ...string) (params, *problem) {
+func (c *request) montaBody(names ...string) (params, *problem) {
 	if p := c.bodyOnly(); p != nil {
 		return nil, p
 	}
@@ -78,7 +78,7 @@ func (c *call) montaBody(names ...string) (params, *problem) {
 }
 
 // montaToken mints. Whether that ends older pairs is unknown (5.3.2); the stand-in lets them live.
-func montaToken(c *call) *reply {
+func montaToken(c *request) *reply {
 	v, p := c.montaBody("clientId", "clientSecret")
 	if p == nil {
 		p = c.st.client(v["clientId"], v["clientSecret"])
@@ -90,7 +90,7 @@ func montaToken(c *call) *reply {
 }
 
 // montaRefresh takes the refresh token alone, without client credentials.
-func montaRefresh(c *call) *reply {
+func montaRefresh(c *request) *reply {
 	v, p := c.montaBody("refreshToken")
 	if p != nil {
 		return c.refuse(*p)
@@ -102,7 +102,7 @@ func montaRefresh(c *call) *reply {
 	return c.montaTokens(got)
 }
 
-func (c *call) montaTokens(got granted) *reply {
+func (c *request) montaTokens(got granted) *reply {
 	return got.reply(c, struct {
 		ApplicationID int    `json:"applicationId"`
 		UserID        int    `json:"userId"`
@@ -126,7 +126,7 @@ func instant(t time.Time, digits int) string {
 	return t.UTC().Format(layout) + "Z"
 }
 
-func montaMe(c *call) *reply {
+func montaMe(c *request) *reply {
 	if _, p := c.access(); p != nil {
 		return c.refuse(*p)
 	}
@@ -145,7 +145,7 @@ func montaMe(c *call) *reply {
 
 // montaChargePoints pages by page, from 0, and perPage. The shape of the list is not known; the
 // stand-in chooses data and meta.
-func montaChargePoints(c *call) *reply {
+func montaChargePoints(c *request) *reply {
 	if _, p := c.access(); p != nil {
 		return c.refuse(*p)
 	}

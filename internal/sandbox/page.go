@@ -44,7 +44,7 @@ func newPages() *pages {
 func escape(text string) string { return html.EscapeString(text) }
 
 // page writes a page around a body whose texts are already escaped.
-func (p *pages) page(c *call, status int, title, body string) *reply {
+func (p *pages) page(c *request, status int, title, body string) *reply {
 	text := strings.NewReplacer(
 		"{{title}}", escape(title),
 		"{{provider}}", escape(c.st.title),
@@ -60,7 +60,7 @@ func (p *pages) page(c *call, status int, title, body string) *reply {
 		set("X-Frame-Options", "DENY")
 }
 
-func (p *pages) ask(c *call, a *ask, id string) *reply {
+func (p *pages) ask(c *request, a *ask, id string) *reply {
 	scopes := "<dd>everything you can do (this provider has no scopes)</dd>\n"
 	if len(a.scopes) > 0 {
 		scopes = ""
@@ -83,14 +83,14 @@ func (p *pages) ask(c *call, a *ask, id string) *reply {
 `, escape(c.st.title), escape(c.st.clientID), scopes, escape(a.redirect), escape("/"+c.st.name+consentPath), escape(id)))
 }
 
-func (p *pages) code(c *call, code string) *reply {
+func (p *pages) code(c *request, code string) *reply {
 	return p.page(c, http.StatusOK, "Your code", fmt.Sprintf(`<p>Copy this code and paste it into the application that asked for it.</p>
 <pre><code id="code">%s</code></pre>
 <p>Then you can close this page.</p>
 `, escape(code)))
 }
 
-func (p *pages) refused(c *call, pr problem) *reply {
+func (p *pages) refused(c *request, pr problem) *reply {
 	return p.page(c, pr.statusOr(), "Access was not given", fmt.Sprintf(`<p role="alert">The request was refused: %s.</p>
 <p>You can close this page.</p>
 `, escape(pr.text)))

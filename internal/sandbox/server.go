@@ -100,12 +100,12 @@ type Server struct {
 	pages    *pages
 	fraction int
 
-	mu     sync.Mutex // guards everything below, and the stands
-	stands map[string]*stand
-	faults []*Fault
-	files  map[string]time.Time // download keys and their ends
-	seq    int
-	queue  []Event // decided, not yet delivered
+	mu        sync.Mutex // guards everything below, and the providers
+	providers map[string]*provider
+	faults    []*Fault
+	files     map[string]time.Time // download keys and their ends
+	seq       int
+	queue     []Event // decided, not yet delivered
 
 	deliver sync.Mutex // held while events are handed out, so that they stay in order
 }
@@ -197,21 +197,21 @@ func keys[V any](m map[string]V) []string {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stands = map[string]*stand{}
+	s.providers = map[string]*provider{}
 	s.faults = nil
 	s.files = map[string]time.Time{}
 	for _, d := range dialects() {
 		if len(s.cfg.Providers) == 0 || slices.Contains(s.cfg.Providers, d.name) {
-			s.stands[d.name] = newStand(d, s.cfg)
+			s.providers[d.name] = newProvider(d, s.cfg)
 		}
 	}
 }
 
-// played returns the stands in the order in which they are shown. The lock is held.
-func (s *Server) played() []*stand {
-	var list []*stand
+// played returns the providers in the order in which they are shown. The lock is held.
+func (s *Server) played() []*provider {
+	var list []*provider
 	for _, name := range Providers() {
-		if st := s.stands[name]; st != nil {
+		if st := s.providers[name]; st != nil {
 			list = append(list, st)
 		}
 	}
@@ -297,7 +297,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // decide carries the request out, unless the fault keeps it from that, and lets the fault shape the reply.
-func (s *Server) decide(c *call, f *Fault) *reply {
+func (s *Server) decide(c *request, f *Fault) *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now = s.now()
@@ -317,7 +317,7 @@ func (s *Server) decide(c *call, f *Fault) *reply {
 }
 
 // handle finds the endpoint and asks it. The lock is held.
-func (s *Server) handle(c *call) *reply {
+func (s *Server) handle(c *request) *reply {
 	switch {
 	case c.op == opFile:
 		return s.download(c)

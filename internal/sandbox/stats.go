@@ -26,10 +26,10 @@ type Stats struct {
 }
 
 // count books a decided request. The lock is held.
-func (s *Server) count(c *call, f *Fault, out *reply) {
+func (s *Server) count(c *request, f *Fault, out *reply) {
 	st := c.st
 	if c.op == opFile {
-		st = s.stands["moneybird"]
+		st = s.providers["moneybird"]
 	}
 	if st == nil {
 		return
@@ -59,7 +59,7 @@ func (s *Server) Stats() map[string]Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[string]Stats{}
-	for name, st := range s.stands {
+	for name, st := range s.providers {
 		copied := st.stats
 		copied.Requests = map[string]int{}
 		for op, n := range st.stats.Requests {

@@ -21,8 +21,8 @@ type dialect struct {
 	retryAfter             string        // "delta" or "epoch": how Retry-After is written
 	statics                []staticToken // credentials without a login
 	routes                 []route
-	render                 func(*call, problem) *reply // puts a refusal into the provider's form
-	missing                func(*call) string          // why a path is not found
+	render                 func(*request, problem) *reply // puts a refusal into the provider's form
+	missing                func(*request) string          // why a path is not found
 	newAccess, newRefresh  func() string
 	newCode                func() string
 }
@@ -40,8 +40,8 @@ type staticToken struct{ kind, value string }
 // lives are how long things are good for; zero is without end.
 type lives struct{ code, access, refresh time.Duration }
 
-// stand is one provider in play: its dialect and everything it has handed out.
-type stand struct {
+// provider is one provider in play: its dialect and everything it has handed out.
+type provider struct {
 	dialect
 	lives    lives
 	asks     map[string]*ask   // by the one-time id of the consent page
@@ -81,8 +81,8 @@ type code struct {
 
 type pair struct{ access, refresh *token }
 
-func newStand(d dialect, cfg Config) *stand {
-	st := &stand{
+func newProvider(d dialect, cfg Config) *provider {
+	st := &provider{
 		dialect: d, asks: map[string]*ask{}, codes: map[string]*code{}, tokens: map[string]*token{},
 		redirect: cfg.RedirectURIs[d.name], granted: cfg.GrantScopes[d.name], noState: cfg.OmitState[d.name],
 		keep: !d.rotates, lives: d.documented,
@@ -118,23 +118,23 @@ func after(now time.Time, life time.Duration) time.Time {
 
 func over(now, end time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
-func (st *stand) newToken(value string, refresh bool, f *family, expires time.Time) *token {
+func (st *provider) newToken(value string, refresh bool, f *family, expires time.Time) *token {
 	t := &token{value: value, refresh: refresh, family: f, expires: expires}
 	st.tokens[value] = t
 	return t
 }
 
 // issue makes the tokens of a new authorization.
-func (st *stand) issue(now time.Time, f *family) pair {
+func (st *provider) issue(now time.Time, f *family) pair {
 	return pair{
 		access:  st.newToken(st.newAccess(), false, f, after(now, st.lives.access)),
 		refresh: st.newToken(st.newRefresh(), true, f, after(now, st.lives.refresh)),
 	}
 }
 
-// renew makes the tokens that follow from a refresh token that lives. Where the provider rotates, the old
+// rotate makes the tokens that follow from a refresh token that lives. Where the provider rotates, the old
 // one is spent. The access token of before lives out its time: no source says that it ends.
-func (st *stand) renew(now time.Time, old *token) pair {
+func (st *provider) rotate(now time.Time, old *token) pair {
 	if st.keep {
 		return pair{access: st.newToken(st.newAccess(), false, old.family, after(now, st.lives.access)), refresh: old}
 	}
@@ -148,7 +148,7 @@ func (st *stand) renew(now time.Time, old *token) pair {
 //
 // The texts name no client and no credentials: where a provider has no error codes, callers tell a dead
 // token from a bad client by the words.
-func (st *stand) living(now time.Time, value string) (*token, *problem) {
+func (st *provider) living(now time.Time, value string) (*token, *problem) {
 	t := st.tokens[value]
 	switch {
 	case t == nil || !t.refresh:
@@ -165,7 +165,7 @@ func (st *stand) living(now time.Time, value string) (*token, *problem) {
 }
 
 // usable returns the access token of that value, or why it cannot be used.
-func (st *stand) usable(now time.Time, value string) (*token, *problem) {
+func (st *provider) usable(now time.Time, value string) (*token, *problem) {
 	t := st.tokens[value]
 	switch {
 	case t == nil:
@@ -183,7 +183,7 @@ func (st *stand) usable(now time.Time, value string) (*token, *problem) {
 // redeem spends a code. redirect is the one sent with the exchange, nil for none; it has to be the one of
 // the authorize request, byte for byte (RFC 6749 4.1.3). Reuse is refused and ends nothing: unknown for
 // all four.
-func (st *stand) redeem(now time.Time, value string, redirect *string, mismatch kind) (*code, *problem) {
+func (st *provider) redeem(now time.Time, value string, redirect *string, mismatch kind) (*code, *problem) {
 	k := st.codes[value]
 	switch {
 	case k == nil:
@@ -201,7 +201,7 @@ func (st *stand) redeem(now time.Time, value string, redirect *string, mismatch 
 }
 
 // client checks the two halves of the client's credentials.
-func (st *stand) client(id, secret string) *problem {
+func (st *provider) client(id, secret string) *problem {
 	switch {
 	case id != st.clientID:
 		return bad(badClient, "no client has this id")
@@ -212,7 +212,7 @@ func (st *stand) client(id, secret string) *problem {
 }
 
 // allowed cuts what was asked for down to what is granted.
-func (st *stand) allowed(asked []string) []string {
+func (st *provider) allowed(asked []string) []string {
 	if st.granted == nil {
 		return asked
 	}
@@ -232,7 +232,7 @@ func (t *token) has(scope string) bool {
 func (t *token) scope() string { return strings.Join(t.family.scopes, " ") }
 
 // expire ends tokens as if their time had passed.
-func (st *stand) expire(now time.Time, access, refresh bool) (ended int) {
+func (st *provider) expire(now time.Time, access, refresh bool) (ended int) {
 	for _, t := range st.tokens {
 		if t.family.kind == "" && (t.refresh && refresh || !t.refresh && access) && !over(now, t.expires) {
 			t.expires = now

@@ -34,13 +34,13 @@ const maxBody = 1 << 20
 type route struct {
 	method, pattern string
 	op              string
-	handle          func(*call) *reply
+	handle          func(*request) *reply
 }
 
-// call is one request, read whole. Handlers get it under the lock.
-type call struct {
+// request is one request, read whole. Handlers get it under the lock.
+type request struct {
 	srv     *Server
-	st      *stand // nil when the path names no provider
+	st      *provider // nil when the path names no provider
 	route   *route
 	op      string
 	allowed []string          // the methods known for this path, when the request's own is not
@@ -61,8 +61,8 @@ type call struct {
 type params map[string]string
 
 // read takes the request in and finds out what it is about.
-func (s *Server) read(r *http.Request) *call {
-	c := &call{
+func (s *Server) read(r *http.Request) *request {
+	c := &request{
 		srv: s, op: opOther, method: r.Method, full: r.URL.EscapedPath(), rawQuery: r.URL.RawQuery,
 		host: r.Host, scheme: "http", header: r.Header, now: s.now(),
 	}
@@ -91,7 +91,7 @@ func (s *Server) read(r *http.Request) *call {
 		return c
 	}
 	s.mu.Lock()
-	c.st = s.stands[first]
+	c.st = s.providers[first]
 	s.mu.Unlock()
 	if c.st == nil {
 		return c
@@ -107,7 +107,7 @@ func (s *Server) read(r *http.Request) *call {
 }
 
 // find sets the route and the operation.
-func (c *call) find() {
+func (c *request) find() {
 	for i, r := range c.st.routes {
 		vars, ok := match(r.pattern, c.path)
 		if !ok {
@@ -142,11 +142,11 @@ func match(pattern, path string) (map[string]string, bool) {
 }
 
 // query returns the parameters of the URL.
-func (c *call) query() (params, error) { return parseForm(c.rawQuery) }
+func (c *request) query() (params, error) { return parseForm(c.rawQuery) }
 
 // values returns the parameters of the body. The Content-Type has to be one of the encodings ("form",
 // "json") and has to tell the truth.
-func (c *call) values(encodings ...string) (params, error) {
+func (c *request) values(encodings ...string) (params, error) {
 	var have string
 	switch c.media {
 	case "application/x-www-form-urlencoded":
@@ -231,7 +231,7 @@ func (p params) exactly(names ...string) error {
 }
 
 // loose looks a parameter up wherever it stands, for counting and masking, never for deciding.
-func (c *call) loose(name string) string {
+func (c *request) loose(name string) string {
 	for _, p := range c.everything() {
 		if p.Name == name {
 			return p.Value
@@ -241,7 +241,7 @@ func (c *call) loose(name string) string {
 }
 
 // everything lists all parameters of the request, unmasked.
-func (c *call) everything() []Parameter {
+func (c *request) everything() []Parameter {
 	var list []Parameter
 	if scheme, value, ok := strings.Cut(c.header.Get("Authorization"), " "); ok {
 		list = append(list, Parameter{In: "header", Name: scheme, Value: value})
@@ -277,7 +277,7 @@ func (c *call) everything() []Parameter {
 // basic returns the client of an Authorization: Basic header. Both parts are form-urlencoded before they
 // are joined (RFC 6749 2.3.1), so they are decoded here: a client that skips that step is found out by
 // the first odd character.
-func (c *call) basic() (id, secret string, err error) {
+func (c *request) basic() (id, secret string, err error) {
 	scheme, value, _ := strings.Cut(c.header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Basic") {
 		return "", "", errors.New("the Authorization header is not of the Basic kind")
@@ -301,7 +301,7 @@ func (c *call) basic() (id, secret string, err error) {
 }
 
 // bearer returns the token of an Authorization: Bearer header.
-func (c *call) bearer() (string, error) {
+func (c *request) bearer() (string, error) {
 	if n := len(c.header.Values("Authorization")); n != 1 {
 		return "", errors.New("the call needs one Authorization: Bearer header")
 	}
@@ -313,7 +313,7 @@ func (c *call) bearer() (string, error) {
 }
 
 // base returns the address of the provider, as the client wrote it.
-func (c *call) base() string { return c.scheme + "://" + c.host + "/" + c.st.name }
+func (c *request) base() string { return c.scheme + "://" + c.host + "/" + c.st.name }
 
 // problem is a refusal before it is put into a provider's words.
 type problem struct {
@@ -365,7 +365,7 @@ func bad(k kind, format string, args ...any) *problem {
 }
 
 // refuse answers with the problem in the provider's own form.
-func (c *call) refuse(p problem) *reply {
+func (c *request) refuse(p problem) *reply {
 	out := c.st.render(c, p).why(p.text)
 	out.refused = true
 	return out
