@@ -1,16 +1,17 @@
 // Package cmd is the command line: it reads settings, calls package session and prints.
 //
-// The rules of output, to which every line here is held: stdout carries the answer and nothing else;
-// everything that is said to a person goes to stderr; secrets and answers to prompts are read from the
-// terminal. A message is one line that starts with the program's name, in lower case and without a full
-// stop; advice follows on a line of its own that starts with "hint:".
+// The rules of output: stdout carries the answer and nothing else; messages go to stderr; secrets and
+// answers to prompts are read from the terminal. A message is one line that starts with the program's name,
+// in lower case and without a full stop. What the user can do follows on a line that starts with "hint:".
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -29,7 +30,7 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// app is what the commands have of their surroundings.
+// app is what all commands share.
 type app struct {
 	version string
 	stdin   *os.File
@@ -39,15 +40,20 @@ type app struct {
 	now     func() time.Time
 
 	settings func() (*settings, error) // read at first use
+
+	helpErr error // why the help could not be printed: cobra's help functions return nothing
 }
 
 // Main runs the command line of this process and returns the exit code.
 func Main(version string) (code int) {
 	coredump.Disable()
 	a := newApp(version)
+	// Everything on stderr passes a.stderr, which masks secrets. The standard library logs whole requests
+	// under GODEBUG=http2debug=2.
+	log.SetOutput(io.Discard)
 	defer func() {
 		if v := recover(); v != nil {
-			// The value may hold anything; the stack holds no contents.
+			// The value may hold a secret; the stack holds no contents.
 			fmt.Fprintf(a.stderr, "tokencli: internal error\n%s", debug.Stack())
 			code = int(fail.Internal)
 		}
@@ -76,9 +82,8 @@ func newApp(version string) *app {
 // scrubbed masks the secrets of the environment in everything written to stderr. It is the backstop behind the messages,
 // which mask what they quote; the words of the messages themselves stay as they are (see redact.Composed).
 type scrubbed struct {
-	to io.Writer
-	// secrets are looked up once, before anything may take them out of the environment.
-	secrets func() []string
+	to      io.Writer
+	secrets func() []string // looked up once
 }
 
 func newScrubbed(to io.Writer) *scrubbed {
@@ -106,7 +111,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	if err := root.ExecuteContext(a.traced(ctx)); err != nil {
+	if err := cmp.Or(root.ExecuteContext(a.traced(ctx)), a.helpErr); err != nil {
 		return a.report(err)
 	}
 	return 0
@@ -118,24 +123,26 @@ func (a *app) report(err error) int {
 	if errors.As(err, &silent) {
 		return int(silent)
 	}
-	// What Windows says ends with a full stop.
+	// Errors of Windows end with a full stop.
 	fmt.Fprintf(a.stderr, "tokencli: %s\n", strings.TrimSuffix(oneLine(err.Error()), "."))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(a.stderr, "hint: %s\n", oneLine(hint))
+		a.hint(hint)
 	}
 	return int(fail.KindOf(err))
 }
 
+func (a *app) hint(text string) { fmt.Fprintf(a.stderr, "hint: %s\n", oneLine(text)) }
+
 func oneLine(s string) string { return strings.Join(strings.Fields(redact.Printable(s)), " ") }
 
-// exitCode ends a command whose failure was reported already.
+// exitCode is the failure of a command that has reported it already.
 type exitCode fail.Kind
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// goOn reports one of several failures at once, in the order in which they happen, and returns what the
-// command ends with: the exit code of the first.
-func (a *app) goOn(first, err error) error {
+// reportAndContinue reports one of several failures and returns the failure of the command so far: the exit
+// code of the first one.
+func (a *app) reportAndContinue(first, err error) error {
 	code := exitCode(a.report(err))
 	if first != nil {
 		return first
@@ -143,11 +150,11 @@ func (a *app) goOn(first, err error) error {
 	return code
 }
 
-// say prints a remark for the person.
+// say prints a message.
 func (a *app) say(text string) { fmt.Fprintf(a.stderr, "tokencli: %s\n", oneLine(text)) }
 
-// print writes an answer. A reader that is gone, or a full disk, is a failure: a script must not go on
-// with half a token.
+// print writes an answer. A closed pipe or a full disk is a failure: a script must not continue with half a
+// token.
 func (a *app) print(text string) error {
 	if _, err := io.WriteString(a.stdout, text); err != nil {
 		return cannotPrint(err)
@@ -155,19 +162,18 @@ func (a *app) print(text string) error {
 	return nil
 }
 
-// pipeClosed is the exit code that a shell shows for a program whose reader has gone.
+// pipeClosed is the exit code that a shell shows for a program that SIGPIPE ended.
 const pipeClosed = exitCode(128 + 13)
 
-// cannotPrint is the failure of an answer that cannot be written. A reader that wants no more, such as
-// `head`, is no news.
+// cannotPrint is the failure to write an answer. It is silent if the reader closed the pipe, as `head` does.
 func cannotPrint(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return pipeClosed
 	}
-	return fail.New(fail.Internal, "the answer cannot be written: %w", err)
+	return fail.New(fail.Internal, "cannot write to stdout: %w", err)
 }
 
-// open returns a session with the settings as they are.
+// open returns a session with the user's settings.
 func (a *app) open(change ...func(*session.Options)) (*session.Session, error) {
 	set, err := a.settings()
 	if err != nil {
@@ -186,28 +192,83 @@ func (a *app) sessionOptions(set *settings) session.Options {
 		Store:         set.Store,
 		StateDir:      set.StateDir,
 		DefinitionDir: set.DefinitionDir,
-		Getenv:        a.getenv,
+		Getenv:        set.getenv(a.getenv),
 		Environ:       os.Environ,
 		Defaults:      set.defaults,
 		Tell:          a.say,
 		Now:           a.now,
-		UserAgent:     "tokencli/" + a.versionName(),
+		UserAgent:     a.userAgent(),
 		OnRotate:      set.OnRotate,
 	}
 }
+
+func (a *app) userAgent() string { return "tokencli/" + a.versionName() }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // usage makes a failure of the command line itself.
 func usage(format string, args ...any) *fail.Error { return fail.New(fail.Usage, format, args...) }
 
-// oneAccount is the argument check of commands that take one account.
-func oneAccount(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usage("name one account").WithHint("such as mollie or mollie/shop-b")
+// chosen returns the account that a name means to the commands that use a token: TOKENCLI_<PROVIDER>_ACCOUNT
+// says which one the bare name of the provider means.
+func (a *app) chosen(given account.Name) (account.Name, error) {
+	if given.Label != "" {
+		return given, nil
 	}
-	_, err := account.Parse(args[0])
-	return err
+	variable := given.Var(account.Chosen)
+	label, err := account.CleanVar(variable, a.getenv(variable))
+	if label == "" || err != nil {
+		return given, err
+	}
+	if !account.ValidPart(label) {
+		return given, usage("%s is not the name of an account: %q", variable, redact.Scrub(label, 80)).
+			Advise(fail.DoNameAccount)
+	}
+	return account.Name{Provider: given.Provider, Label: label}, nil
+}
+
+// openAccount returns a session and the account that an argument names.
+func (a *app) openAccount(arg string) (*session.Session, account.Name, error) {
+	name, err := account.Parse(arg)
+	if err != nil {
+		return nil, account.Name{}, err
+	}
+	s, err := a.open()
+	return s, name, err
+}
+
+// oneAccount is the argument check of commands that take one account.
+func (a *app) oneAccount(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return a.missingAccount(cmd)
+	case 1:
+		_, err := account.Parse(args[0])
+		return err
+	}
+	return usage("%s takes one account, got %d", cmd.CommandPath(), len(args)).WithHint("%s --help", cmd.CommandPath())
+}
+
+// missingAccount is the failure of a command without its account. Its hint lists those that are logged in.
+func (a *app) missingAccount(cmd *cobra.Command) error {
+	e := usage("which account?").WithHint("e.g. %s mollie", cmd.CommandPath())
+	s, err := a.open()
+	if err != nil {
+		return e
+	}
+	const most = 10
+	names, err := s.Accounts(cmd.Context())
+	if err != nil || len(names) == 0 {
+		return e
+	}
+	var list []string
+	for _, name := range names[:min(most, len(names))] {
+		list = append(list, name.String())
+	}
+	if len(names) > most {
+		list = append(list, "...")
+	}
+	return e.WithHint("logged in: %s; e.g. %s %s", strings.Join(list, ", "), cmd.CommandPath(), list[0])
 }
 
 func parseAccounts(args []string) ([]account.Name, error) {
@@ -224,7 +285,7 @@ func parseAccounts(args []string) ([]account.Name, error) {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s takes no argument, got %q", cmd.CommandPath(), redact.Scrub(args[0], 80))
+		return usage("%s takes no arguments, got %q", cmd.CommandPath(), redact.Scrub(args[0], 80))
 	}
 	return nil
 }

@@ -2,6 +2,6 @@ package cmd
 
 import "time"
 
-// clock is the time of day wherever it is compared with what is kept. The soak, which is built with the
-// tag of that name, moves it.
+// clock is the time that stored expiries are compared with. The soak test, a build with the tag soak, moves
+// it.
 var clock = time.Now

@@ -1,11 +1,16 @@
 package cmd
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/session"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -13,8 +18,8 @@ func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print the completion script of a shell",
-		Long: `Prints the completion script of a shell. Names of accounts and providers are completed from the list of
-names and the definitions alone: no keychain is opened and no provider is asked.`,
+		Long: `Prints the completion script of a shell. It needs nothing but the shell, in bash not even bash-completion.
+Completing accounts and providers neither opens a keychain nor contacts a provider.`,
 		Example: `  mkdir -p ~/.local/share/bash-completion/completions
   tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli
   tokencli completion zsh > "${fpath[1]}/_tokencli"
@@ -23,7 +28,7 @@ names and the definitions alone: no keychain is opened and no provider is asked.
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("name one shell").WithHint("%s", strings.Join(shells, ", "))
+				return usage("which shell?").WithHint("shells: %s", strings.Join(shells, ", "))
 			}
 			return nil
 		},
@@ -31,7 +36,7 @@ names and the definitions alone: no keychain is opened and no provider is asked.
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.stdout, true)
+				return a.bashCompletion(root)
 			case "zsh":
 				return root.GenZshCompletion(a.stdout)
 			case "fish":
@@ -39,12 +44,59 @@ names and the definitions alone: no keychain is opened and no provider is asked.
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(a.stdout)
 			}
-			return usage("there is no completion for %q", redact.Scrub(args[0], 40)).WithHint("%s", strings.Join(shells, ", "))
+			return usage("unknown shell %q", redact.Scrub(args[0], 40)).WithHint("shells: %s", strings.Join(shells, ", "))
 		},
 	}
 }
 
-// completeAccounts offers the accounts that are logged in.
+// bashCompletion prints cobra's script, preceded by the one function of bash-completion that it calls, for
+// shells without that package.
+func (a *app) bashCompletion(root *cobra.Command) error {
+	var script strings.Builder
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	return a.print(bashWords + script.String())
+}
+
+// bashWords is what _get_comp_words_by_ref does for `-n =: cur prev words cword`: it joins the words that
+// bash split at '=' and ':'.
+const bashWords = `# Without bash-completion, provide the function of it that this script calls.
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local i word
+        words=("${COMP_WORDS[0]}")
+        cword=0
+        for ((i = 1; i < ${#COMP_WORDS[@]}; i++)); do
+            word=${COMP_WORDS[i]}
+            if [[ $i -le $COMP_CWORD && ( $word == [=:]* || ${words[cword]} == *[=:] ) && $cword -gt 0 ]]; then
+                words[cword]+=$word
+            elif [[ $i -le $COMP_CWORD ]]; then
+                cword=$((cword + 1))
+                words[cword]=$word
+            else
+                words+=("$word")
+            fi
+        done
+        cur=${words[cword]}
+        prev=${words[cword - 1]}
+    }
+fi
+
+`
+
+// grants are the values of --grant.
+var grants = []string{"authorization_code", "password", "client_credentials"}
+
+// completeAccount offers the accounts for a command that takes one.
+func (a *app) completeAccount(cmd *cobra.Command, given []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(given) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeAccounts(cmd, given, word)
+}
+
+// completeAccounts offers the accounts that are logged in and not given yet, each with its provider's title.
 func (a *app) completeAccounts(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := a.open()
 	if err != nil {
@@ -54,20 +106,25 @@ func (a *app) completeAccounts(cmd *cobra.Command, given []string, _ string) ([]
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	taken := make(map[string]bool)
-	for _, arg := range given {
-		taken[arg] = true
-	}
 	var offers []string
 	for _, name := range names {
-		if !taken[name.String()] {
-			offers = append(offers, name.String())
+		if !slices.Contains(given, name.String()) {
+			offers = append(offers, cobra.CompletionWithDesc(name.String(), title(s, name.Provider)))
 		}
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeProviders offers the providers there are definitions of.
+// title is the provider's title, empty if its definition cannot be used.
+func title(s *session.Session, provider string) string {
+	d, err := s.Definition(provider)
+	if err != nil {
+		return ""
+	}
+	return redact.Printable(d.Title)
+}
+
+// completeProviders offers the providers.
 func (a *app) completeProviders(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := a.open()
 	if err != nil || len(given) > 0 {
@@ -77,5 +134,67 @@ func (a *app) completeProviders(_ *cobra.Command, given []string, _ string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	for i, name := range names {
+		names[i] = cobra.CompletionWithDesc(name, title(s, name))
+	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeScopes offers the scopes of the provider that is named, after those in the same list.
+func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]string, cobra.ShellCompDirective) {
+	s, err := a.open()
+	if err != nil || len(given) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	name, err := account.Parse(given[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	d, err := s.Definition(name.Provider)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list := word[:strings.LastIndexAny(word, ", ")+1]
+	var offers []string
+	for _, scope := range d.Scopes.Default {
+		if !slices.Contains(strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }), scope) {
+			offers = append(offers, list+scope)
+		}
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeExec offers accounts before -- and commands after it.
+func (a *app) completeExec(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	switch dash := cmd.ArgsLenAtDash(); {
+	case dash < 0:
+		return a.completeAccounts(cmd, args, word)
+	case len(args) > dash || strings.ContainsRune(word, filepath.Separator):
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return programs(a.getenv("PATH"), word), cobra.ShellCompDirectiveNoFileComp
+}
+
+// programs returns the names in PATH that begin with word.
+func programs(path, word string) []string {
+	var names []string
+	for _, dir := range filepath.SplitList(path) {
+		entries, _ := os.ReadDir(dir) // folders in PATH need not exist
+		for _, entry := range entries {
+			if strings.HasPrefix(entry.Name(), word) && !entry.IsDir() {
+				names = append(names, entry.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// completeOutputs offers the formats of `token` with what they print.
+func completeOutputs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var offers []string
+	for _, output := range outputs {
+		offers = append(offers, cobra.CompletionWithDesc(output.name, output.prints))
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
 }

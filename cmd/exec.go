@@ -18,15 +18,15 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// What a shell answers for a command that it cannot run, and so do `env` and `nohup`.
+// The exit codes of shells, `env` and `nohup` for a command that they cannot run.
 const (
 	cannotRun fail.Kind = 126
-	notThere  fail.Kind = 127
+	notFound  fail.Kind = 127
 )
 
 type execOptions struct {
-	names          []account.Name
-	variables      []string // one for each account; nil: their own
+	names          []account.Name // as the user wrote them, which names the variables
+	variables      []string       // one for each account; nil: the usual ones
 	command        []string
 	minTTL         time.Duration
 	discardRotated bool
@@ -41,36 +41,18 @@ func (a *app) execCommand() *cobra.Command {
 		Use:   "exec ACCOUNT... -- CMD ARG...",
 		Short: "Run a command with tokens in its environment",
 		Long: `Runs a command with a valid access token of each account in its environment, as MOLLIE_ACCESS_TOKEN,
-MOLONI_ON_ACCESS_TOKEN or, for the account mollie/shop-b, MOLLIE_SHOP_B_ACCESS_TOKEN; --env chooses another
-name. The secrets of tokencli itself (TOKENCLI_*_CLIENT_SECRET and the like) are taken out.
+MOLONI_ON_ACCESS_TOKEN or, for the account mollie/shop-b, MOLLIE_SHOP_B_ACCESS_TOKEN; --env gives another
+name. The secrets of tokencli itself (TOKENCLI_*_CLIENT_SECRET and the like) are removed.
 
-The command takes the place of tokencli: it gets the signals and the terminal, and its exit code is what
-you see. A command that is not there is 127, one that cannot be run 126; the other codes of tokencli itself
-mean that nothing was run. The tokens are as old as the command: for one that runs longer than they live,
-ask for more life with --min-ttl, or let it call tokencli token.`,
+The command replaces tokencli: it gets the signals and the terminal, and its exit code is returned. The exit
+code is 127 if the command is not found and 126 if it cannot be run; with any other code of tokencli the
+command was not run. A token is not refreshed while the command runs: for a long one, raise --min-ttl or let
+it call tokencli token.`,
 		Example: `  tokencli exec mollie -- printenv MOLLIE_ACCESS_TOKEN
   tokencli exec mollie moneybird -- env
   tokencli exec monta --env API_TOKEN --min-ttl 10m -- sh -c 'test -n "$API_TOKEN"'`,
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-			if cmd.ArgsLenAtDash() >= 0 {
-				return nil, cobra.ShellCompDirectiveDefault
-			}
-			return a.completeAccounts(cmd, args, word)
-		},
-		Args: func(cmd *cobra.Command, args []string) (err error) {
-			dash := cmd.ArgsLenAtDash()
-			switch {
-			case dash < 0:
-				return usage("-- is missing before the command").WithHint("tokencli exec ACCOUNT... -- CMD ARG...")
-			case dash == 0:
-				return usage("name the accounts whose tokens the command gets").WithHint("tokencli exec ACCOUNT... -- CMD ARG...")
-			case dash == len(args):
-				return usage("there is no command after --").WithHint("tokencli exec ACCOUNT... -- CMD ARG...")
-			}
-			o.command = args[dash:]
-			o.names, err = parseAccounts(args[:dash])
-			return err
-		},
+		ValidArgsFunction: a.completeExec,
+		Args:              func(cmd *cobra.Command, args []string) error { return o.parse(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.settings()
 			if err != nil {
@@ -84,13 +66,32 @@ ask for more life with --min-ttl, or let it call tokencli token.`,
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.variables, "env", nil, "the variable for the token; with several accounts once for each, in their order")
-	f.Var(&minTTL, "min-ttl", "renew when less than this is left (default 60s)")
-	f.BoolVar(&o.discardRotated, "discard-rotated", false, "in the env store, renew even though the new refresh token is lost")
+	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts once for each, in their order")
+	minTTLFlag(f, &minTTL)
+	discardFlag(f, &o.discardRotated)
+	_ = c.RegisterFlagCompletionFunc("env", cobra.NoFileCompletions)
 	return c
 }
 
-// exec runs the command. Whatever can be wrong with it is found before a token is asked for.
+func (o *execOptions) parse(cmd *cobra.Command, args []string) (err error) {
+	dash := cmd.ArgsLenAtDash()
+	o.names, err = parseAccounts(args[:max(dash, 0)])
+	problem := ""
+	switch {
+	case dash < 0:
+		problem = "-- is missing before the command"
+	case dash == 0:
+		problem = "which accounts? their names come before --"
+	case dash == len(args):
+		problem = "which command? it comes after --"
+	default:
+		o.command = args[dash:]
+		return err
+	}
+	return usage("%s", problem).WithHint("tokencli exec ACCOUNT... -- CMD ARG...")
+}
+
+// exec runs the command. Every mistake in it is found before a token is fetched.
 func (a *app) exec(ctx context.Context, o execOptions) error {
 	variables, err := o.tokenVariables()
 	if err != nil {
@@ -105,7 +106,11 @@ func (a *app) exec(ctx context.Context, o execOptions) error {
 		return err
 	}
 	environ := account.Environ(os.Environ())
-	for i, name := range o.names {
+	for i, given := range o.names {
+		name, err := a.chosen(given)
+		if err != nil {
+			return err
+		}
 		c, err := s.Token(ctx, name, o.minTTL)
 		if unsaved := session.Unsaved(err); unsaved != nil {
 			a.report(err) // before the command can hide it
@@ -130,22 +135,26 @@ func (o *execOptions) tokenVariables() ([]string, error) {
 			variables = append(variables, name.TokenVar())
 		}
 	case len(variables) != len(o.names):
-		return nil, usage("--env is given %d times for %d accounts", len(variables), len(o.names)).
-			WithHint("give it once for each account, in their order, or not at all")
+		return nil, usage("got %d --env for %d accounts", len(variables), len(o.names)).
+			WithHint("give --env once for each account, in their order, or not at all")
 	}
 	for i, variable := range variables {
 		if !validVariable(variable) {
-			return nil, usage("%q is no name of an environment variable", redact.Scrub(variable, 80)).
-				WithHint("letters, digits and _, not starting with a digit")
+			return nil, badVariable(variable)
 		}
 		for j, other := range variables[:i] {
 			if sameVariable(variable, other) {
-				return nil, usage("%s and %s would both be in %s", o.names[j], o.names[i], variable).
-					WithHint("name a variable for each with --env")
+				return nil, usage("%s and %s share the variable %s", o.names[j], o.names[i], variable).
+					WithHint("give each its own variable with --env")
 			}
 		}
 	}
 	return variables, nil
+}
+
+func badVariable(name string) error {
+	return usage("%q is not a valid variable name", redact.Scrub(name, 80)).
+		WithHint("use letters, digits and _, and no digit at the start")
 }
 
 func validVariable(name string) bool {
@@ -164,18 +173,18 @@ func sameVariable(a, b string) bool {
 	return a == b || runtime.GOOS == "windows" && strings.EqualFold(a, b)
 }
 
-// setVariable gives a variable its only value in environ.
+// setVariable returns environ with the variable set to the value, and to no other.
 func setVariable(environ []string, name, value string) []string {
 	kept := make([]string, 0, len(environ)+1)
 	for _, entry := range environ {
-		if there, _, _ := strings.Cut(entry, "="); !sameVariable(there, name) {
+		if set, _, _ := strings.Cut(entry, "="); !sameVariable(set, name) {
 			kept = append(kept, entry)
 		}
 	}
 	return append(kept, name+"="+value)
 }
 
-// lookUp finds the program of a command as a shell does.
+// lookUp finds the program of a command in PATH.
 func lookUp(command string) (string, error) {
 	path, err := exec.LookPath(command)
 	if err == nil {
@@ -193,10 +202,10 @@ func cannotStart(command string, err error) error {
 	}
 	switch {
 	case errors.Is(err, exec.ErrDot):
-		return fail.New(notThere, "%s is only found in the current folder, which is not trusted", shown).
-			WithHint("write ./%s if that is meant", shown)
+		return fail.New(notFound, "%s is only in the current folder, which is not searched", shown).
+			WithHint("./%s", shown)
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return fail.New(notThere, "%s: command not found", shown)
+		return fail.New(notFound, "%s: command not found", shown)
 	case errors.Is(err, fs.ErrPermission):
 		return fail.New(cannotRun, "%s cannot be run: it is not executable", shown)
 	}

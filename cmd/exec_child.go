@@ -11,15 +11,15 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// runChild runs the command as a child: for systems on which a process cannot be replaced. The child gets
-// the signals, and its exit code is ours.
+// runChild runs the command as a child, for systems on which a process cannot be replaced. It passes
+// signals on and returns the child's exit code.
 func (a *app) runChild(path string, command, environ []string) error {
 	child := &exec.Cmd{
 		Path: path, Args: command, Env: environ,
 		Stdin: a.stdin, Stdout: a.stdout, Stderr: os.Stderr,
 	}
-	// From here on a signal is the child's business. That of a console reaches it anyway, and passing it
-	// on fails there without harm.
+	// From here on signals are for the child. A console sends its own to both, and passing them on fails
+	// there without harm.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -38,14 +38,14 @@ func (a *app) runChild(path string, command, environ []string) error {
 			}
 			var exit *exec.ExitError
 			if err != nil && !errors.As(err, &exit) {
-				return fail.New(fail.Internal, "the command cannot be waited for: %w", err)
+				return fail.New(fail.Internal, "cannot wait for the command: %w", err)
 			}
 			return nil
 		}
 	}
 }
 
-// exitOf returns the exit code of a process that ended; for one that a signal ended what a shell says.
+// exitOf returns the exit code of a process as a shell would: 128 and the signal's number for a signal.
 func exitOf(state *os.ProcessState) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())

@@ -2,7 +2,7 @@
 
 package cmd
 
-// become runs the command as a child, because a process cannot be replaced here.
+// become runs the command as a child, because this system cannot replace a process.
 func (a *app) become(path string, command, environ []string) error {
 	return a.runChild(path, command, environ)
 }

@@ -42,7 +42,7 @@ func TestRunChild(t *testing.T) {
 		}
 	}
 	err = (&app{stdout: io.Discard}).runChild(filepath.Join(t.TempDir(), "nothing"), []string{"nothing"}, nil)
-	if fail.KindOf(err) != notThere {
+	if fail.KindOf(err) != notFound {
 		t.Errorf("a program that is gone: %v", err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// interruption is a context that SIGINT, SIGTERM and SIGHUP end. It begins to listen to them when somebody
-// first waits for its end, because listening costs a thread and most calls of `token` are answered without.
-// Until then a signal ends the process at once; no token is spent and nothing is saved before. What must
-// not be cut off derives a context of its own first, which counts as waiting.
+// interruption is a context that SIGINT, SIGTERM and SIGHUP cancel. It starts to listen for them when
+// something first waits for its end, because listening costs a thread that most calls of `token` do not
+// need. Until then a signal ends the process at once: no token has been spent and nothing saved. Work that
+// must not be interrupted derives a context first, which counts as waiting.
 type interruption struct {
 	listening atomic.Pointer[listening]
 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ending returns the signals that end the context.
+// ending returns the signals that cancel the context.
 func ending() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func outlivePipes() {}

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// ending returns the signals that end the context. SIGHUP comes when a terminal window is closed or a
-// connection is lost; who started tokencli with nohup has it ignored.
+// ending returns the signals that cancel the context. SIGHUP is sent when a terminal window is closed or a
+// connection is lost; under nohup it is ignored.
 func ending() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -18,7 +18,6 @@ func ending() []os.Signal {
 	return signals
 }
 
-// outlivePipes makes a write to a pipe that nobody reads an error. By default SIGPIPE ends the process, and
-// with it a renewal that is not saved yet. Children get the default back, which they would not if the
-// signal were ignored.
+// outlivePipes turns a write to a closed pipe into an error. By default SIGPIPE ends the process, even
+// during a refresh that is not saved yet. Unlike ignoring the signal, this is not inherited by children.
 func outlivePipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

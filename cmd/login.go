@@ -21,7 +21,7 @@ const maxToken = 1 << 20
 
 type loginOptions struct {
 	session.Login
-	withToken bool
+	withToken, quiet bool
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -31,32 +31,29 @@ func (a *app) loginCommand() *cobra.Command {
 		Use:        "login ACCOUNT",
 		SuggestFor: []string{"auth", "signin", "add"},
 		Short:      "Log in and keep the credential",
-		Long: `Logs in and keeps the credential. The redirect URI decides how the code comes back: an address of this
-machine gets a listener, urn:ietf:wg:oauth:2.0:oob means that the provider shows a code to paste, and with
-any other you paste the address on which the browser landed. While a listener waits, a pasted address or
-code is accepted as well, so a login works over SSH too.
+		Long: `Logs in and keeps the credential. The redirect URI decides how the code comes back. With an address of this
+machine, tokencli listens there. With urn:ietf:wg:oauth:2.0:oob, the provider shows a code to paste. With any
+other, you paste the URL that the browser ends up on. While tokencli listens, it accepts a pasted URL or code
+as well, so a login also works over SSH.
 
-The client id and secret come from --client-id, the environment, config.yaml, the stored login or, on a
-terminal, from you; a secret is never taken from a flag.`,
+The client id and secret come from --client-id, the environment, config.yaml or the stored login; on a
+terminal, tokencli asks for what is missing. A secret is never taken from a flag.
+
+Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 		Example: `  tokencli login moloni-on
   tokencli login mollie/shop-b --scope payments.read,organizations.read
   tokencli login moneybird --redirect-uri urn:ietf:wg:oauth:2.0:oob
   tokencli login moloni --grant password
   tokencli login mollie/live --with-token < token.txt`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage("name one account").WithHint("such as mollie or mollie/shop-b")
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("%s takes one account, got %d", cmd.CommandPath(), len(args)).WithHint("%s --help", cmd.CommandPath())
 			}
 			return nil
 		},
 		ValidArgsFunction: a.completeProviders,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := account.Parse(args[0])
-			if err != nil && o.withToken {
-				// What stands there may be the token, and is not repeated.
-				return usage("--with-token reads the token from stdin; the argument is not an account name").
-					WithHint("tokencli login ACCOUNT --with-token < FILE")
-			}
+			name, err := a.loginAccount(cmd.Context(), args, o.withToken)
 			if err != nil {
 				return err
 			}
@@ -64,80 +61,153 @@ terminal, from you; a secret is never taken from a flag.`,
 			if o.Timeout == 0 {
 				return usage("--timeout must not be 0")
 			}
-			return a.login(cmd, name, o)
+			return a.login(cmd.Context(), name, o)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.ClientID, "client-id", "", "the client that you registered with the provider")
-	f.StringArrayVar(&o.Scopes, "scope", nil, "a scope, or a list of them; may be repeated")
-	f.StringVar(&o.RedirectURI, "redirect-uri", "", "the redirect URI that is registered with the client")
-	f.StringVar(&o.Grant, "grant", "", "authorization_code, password or client_credentials")
-	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "open no browser; a pasted address is also read from stdin")
-	f.StringVar(&o.Receive.Browser, "browser", "", "the command that opens the browser")
-	f.Var(&timeout, "timeout", "how long to wait for you")
-	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "certificate for an https redirect URI on this machine")
-	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "its key")
-	f.BoolVar(&o.withToken, "with-token", false, "read a static token from stdin and keep it as it is")
-	_ = c.RegisterFlagCompletionFunc("grant", cobra.FixedCompletions(
-		[]string{"authorization_code", "password", "client_credentials"}, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&o.ClientID, "client-id", "", "log in as the OAuth client `ID`")
+	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
+	f.StringVar(&o.RedirectURI, "redirect-uri", "", "use the redirect `URI`, which must be registered with the client")
+	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: authorization_code, password or client_credentials")
+	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
+	f.StringVar(&o.Receive.Browser, "browser", "", "open the browser with `CMD`")
+	f.Var(&timeout, "timeout", "wait at most `DURATION` for the login")
+	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
+	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
+	f.BoolVar(&o.withToken, "with-token", false, "read a static token from stdin and keep it; do not contact the provider")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, warnings and what you must open or paste")
+	_ = c.RegisterFlagCompletionFunc("grant", cobra.FixedCompletions(grants, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("scope", a.completeScopes)
+	_ = c.RegisterFlagCompletionFunc("client-id", cobra.NoFileCompletions)
+	_ = c.RegisterFlagCompletionFunc("redirect-uri", cobra.NoFileCompletions)
+	_ = c.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	return c
 }
 
-func (a *app) login(cmd *cobra.Command, name account.Name, o loginOptions) error {
+// loginAccount returns the account to log in to: the argument or, on a terminal, the answer to a question.
+func (a *app) loginAccount(ctx context.Context, args []string, withToken bool) (account.Name, error) {
+	if len(args) == 0 {
+		return a.askProvider(ctx, withToken)
+	}
+	name, err := account.Parse(args[0])
+	if err != nil && withToken {
+		// The argument may be the token, so it is not repeated.
+		return name, usage("--with-token reads the token from stdin; the argument is not an account name").
+			WithHint("tokencli login ACCOUNT --with-token < FILE")
+	}
+	return name, err
+}
+
+// askProvider lists the providers and asks for an account at one of them.
+func (a *app) askProvider(ctx context.Context, withToken bool) (account.Name, error) {
 	s, err := a.open()
+	if err != nil {
+		return account.Name{}, err
+	}
+	providers, err := s.Catalog.Names()
+	if err != nil {
+		return account.Name{}, err
+	}
+	q := a.asker(ctx)
+	if q == nil || withToken {
+		return account.Name{}, usage("which account?").WithHint("e.g. tokencli login mollie; providers: %s", strings.Join(providers, ", "))
+	}
+	rows := make([][]string, 0, len(providers))
+	for _, name := range providers {
+		title := ""
+		if d, err := s.Definition(name); err == nil {
+			title = redact.Printable(d.Title)
+		}
+		rows = append(rows, []string{"  " + name, title})
+	}
+	fmt.Fprint(a.stderr, "Providers:\n"+table(rows))
+	answer, err := q.Ask("Log in to (PROVIDER or PROVIDER/NAME)")
+	if err != nil {
+		return account.Name{}, err
+	}
+	return account.Parse(answer)
+}
+
+func (a *app) login(ctx context.Context, name account.Name, o loginOptions) error {
+	set, err := a.settings()
 	if err != nil {
 		return err
 	}
+	s, err := a.open(func(so *session.Options) {
+		if o.quiet {
+			so.Tell = a.sayWarnings
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if o.Receive.TLSCert == "" && o.Receive.TLSKey == "" {
+		o.Receive.TLSCert, o.Receive.TLSKey = set.TLSCert, set.TLSKey
+	}
 	if (o.Receive.TLSCert == "") != (o.Receive.TLSKey == "") {
-		return usage("--tls-cert and --tls-key go together")
+		return usage("the certificate and its key (--tls-cert and --tls-key) must be given together")
 	}
 	if o.withToken {
 		if o.Grant != "" && o.Grant != session.GrantStatic {
-			return usage("--with-token and --grant %s are different ways to log in", redact.Scrub(o.Grant, 40))
+			return usage("--with-token and --grant %s exclude each other", redact.Scrub(o.Grant, 40))
 		}
-		if o.StaticToken, err = a.readToken(cmd.Context()); err != nil {
+		if o.StaticToken, err = a.readToken(ctx); err != nil {
 			return err
 		}
 	}
-	o.Ask = a.asker(cmd.Context())
+	o.Ask = a.asker(ctx)
 	o.Receive.Environ = account.Environ(os.Environ())
 	o.Receive.Stdin, o.Receive.StdinIsTerminal = a.stdin, isTerminal(a.stdin)
-	o.Receive.Stderr = a.stderr
+	o.Receive.Stderr, o.Receive.Quiet = a.stderr, o.quiet
 	if isTerminal(os.Stderr) {
 		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
 	}
 	o.Receive.SystemOpener = browserOpener()
 	o.Receive.Next = "tokencli token " + name.String()
-	c, err := s.Login(cmd.Context(), name, o.Login)
+	c, err := s.Login(ctx, name, o.Login)
 	if err != nil {
 		return err
 	}
-	text := "logged in to " + name.String()
-	switch {
-	case string(c.Grant) == session.GrantStatic:
-		text += " with a static token; the provider was not asked"
-	case !c.AccessExpiresAt.IsZero():
-		text += ", valid for " + lifeOf(c)
-		if s.CanRefresh(c) == nil {
-			text += " and renewed from then on"
-		} else {
-			text += " and then over: no refresh token came with it"
-		}
+	if !o.quiet {
+		a.sayLoggedIn(name, c, s.CanRefresh(c) == nil)
 	}
-	a.say(text)
-	if owner := s.Owner(cmd.Context(), c); owner != "" {
+	if owner := s.Owner(ctx, c); owner != "" {
 		a.say("this login belongs to " + owner)
-	}
-	if isTerminal(os.Stderr) {
-		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
-		if !c.RefreshExpiresAt.IsZero() {
-			a.say("unused for " + span(c.RefreshExpiresAt.Sub(c.ObtainedAt).Round(time.Second)) + " the login ends; `tokencli keepalive install` prevents that")
-		}
 	}
 	return nil
 }
 
-// readToken reads a static token from stdin: from a person without showing it, else all there is.
+// sayWarnings is Session.Tell for --quiet.
+func (a *app) sayWarnings(text string) {
+	if strings.HasPrefix(text, "warning:") {
+		a.say(text)
+	}
+}
+
+func (a *app) sayLoggedIn(name account.Name, c *session.Credential, refreshes bool) {
+	text := "logged in to " + name.String()
+	switch {
+	case string(c.Grant) == session.GrantStatic:
+		text += " with a static token; the provider was not contacted"
+	case !c.AccessExpiresAt.IsZero():
+		text += ", valid for " + lifetime(c)
+		if refreshes {
+			text += ", refreshed automatically"
+		} else {
+			text += "; the provider issued no refresh token"
+		}
+	}
+	a.say(text)
+	if isTerminal(os.Stderr) {
+		a.say(fmt.Sprintf("next: `tokencli token %s` prints the token", name))
+		if !c.RefreshExpiresAt.IsZero() {
+			a.say("the login expires if unused for " + span(c.RefreshExpiresAt.Sub(c.ObtainedAt).Round(time.Second)) +
+				"; `tokencli keepalive install` prevents that")
+		}
+	}
+}
+
+// readToken reads a static token from stdin: a hidden line of a terminal, else everything.
 func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 	var text string
 	if isTerminal(a.stdin) {
@@ -148,19 +218,19 @@ func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 	} else {
 		b, err := io.ReadAll(io.LimitReader(a.stdin, maxToken+1))
 		if err != nil {
-			return "", usage("the token cannot be read from stdin: %w", err)
+			return "", usage("cannot read the token from stdin: %w", err)
 		}
 		if len(b) > maxToken {
-			return "", usage("what stdin holds is too long for a token")
+			return "", usage("stdin is too long for a token")
 		}
 		text = strings.TrimSpace(string(b))
 	}
 	if text == "" {
-		return "", usage("there is no token on stdin").WithHint("tokencli login ACCOUNT --with-token < FILE")
+		return "", usage("stdin is empty; expected a token").WithHint("tokencli login ACCOUNT --with-token < FILE")
 	}
 	token := session.Secret(text)
 	if !token.Printable() {
-		return "", usage("what stdin holds is no token: it has characters that cannot stand in a header")
+		return "", usage("stdin is not a token: it contains characters that are not allowed in a header")
 	}
 	return token, nil
 }

@@ -4,24 +4,25 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// printJSON prints an answer as JSON, the way people and jq like it.
+// printJSON prints an answer as indented JSON.
 func (a *app) printJSON(v any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(v); err != nil {
-		return fail.New(fail.Internal, "the answer cannot be written as JSON: %w", err)
+		return fail.New(fail.Internal, "cannot encode the output as JSON: %w", err)
 	}
 	return a.print(b.String())
 }
 
-// table lays rows out in columns, two spaces apart, without blanks at the end of a line.
+// table lays rows out in columns, two spaces apart, without spaces at the end of a line.
 func table(rows [][]string) string {
 	var widths []int
 	for _, row := range rows {
@@ -29,7 +30,7 @@ func table(rows [][]string) string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], cells(cell))
 		}
 	}
 	var out strings.Builder
@@ -37,9 +38,12 @@ func table(rows [][]string) string {
 		var line strings.Builder
 		for i, cell := range row {
 			line.WriteString(cell)
-			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			line.WriteString(strings.Repeat(" ", widths[i]-cells(cell)+2))
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return out.String()
 }
+
+// cells returns how many cells of a terminal a text takes.
+func cells(text string) int { return runewidth.StringWidth(text) }

@@ -53,7 +53,7 @@ func (a *app) providerListCommand() *cobra.Command {
 			for _, name := range names {
 				d, err := s.Catalog.Find(name)
 				if err != nil {
-					first = a.goOn(first, err) // one bad file must not hide the others
+					first = a.reportAndContinue(first, err) // one bad file must not hide the others
 					continue
 				}
 				from := "built in"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
@@ -20,7 +21,8 @@ import (
 type refreshOptions struct {
 	names  []account.Name
 	all    bool
-	within time.Duration
+	within *time.Duration // nil: whatever the expiry
+	jobs   int
 	asJSON bool
 }
 
@@ -32,11 +34,11 @@ func (a *app) refreshCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:        "refresh ACCOUNT...",
-		SuggestFor: []string{"renew"},
-		Short:      "Renew logins now",
-		Long: `Renews logins now, whatever life is left in them. The provider is asked even where a login is marked as
-ended. Made for cron and timers: --all goes on past a failure and exits with the first one's code, and
-skips ended logins and static tokens.`,
+		SuggestFor: []string{"renew", "update"},
+		Short:      "Refresh logins now",
+		Long: `Refreshes logins now, however long their tokens are still valid. The provider is contacted even if a login
+is marked as ended. Made for cron and timers: --all continues after a failure and exits with the code of the
+first one; it skips ended logins and static tokens.`,
 		Example: `  tokencli refresh mollie
   tokencli refresh --all --within 3d`,
 		ValidArgsFunction: a.completeAccounts,
@@ -45,23 +47,28 @@ skips ended logins and static tokens.`,
 			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.within = time.Duration(within)
+			if cmd.Flags().Changed("within") {
+				o.within = (*time.Duration)(&within)
+			}
 			switch {
 			case o.all && len(o.names) > 0:
-				return usage("name accounts or use --all, not both")
+				return usage("accounts and --all exclude each other")
 			case !o.all && len(o.names) == 0:
-				return usage("name the accounts to renew, or use --all")
+				return a.missingAccount(cmd)
+			case o.jobs < 1:
+				return usage("--jobs must be at least 1")
 			}
 			s, err := a.open(rotate.apply(a))
 			if err != nil {
 				return err
 			}
-			return a.refresh(cmd.Context(), s, o, cmd.Flags().Changed("within"))
+			return a.refresh(cmd.Context(), s, o)
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&o.all, "all", false, "every account in the store")
-	f.Var(&within, "within", "only those whose access or refresh token ends within this (48h, 3d)")
+	f.BoolVar(&o.all, "all", false, "refresh every account in the store")
+	f.Var(&within, "within", "only accounts whose access or refresh token expires within `DURATION` (48h, 3d)")
+	f.IntVar(&o.jobs, "jobs", 4, "refresh `N` accounts of one provider at the same time")
 	f.BoolVar(&o.asJSON, "json", false, "print what was done as JSON")
 	rotate.declare(f)
 	return c
@@ -69,81 +76,164 @@ skips ended logins and static tokens.`,
 
 type refreshJSON struct {
 	Account          string  `json:"account"`
-	Renewed          bool    `json:"renewed"`
+	Refreshed        bool    `json:"refreshed"`
 	Skipped          string  `json:"skipped,omitempty"`
 	Error            string  `json:"error,omitempty"`
 	AccessExpiresAt  *string `json:"access_expires_at"`
 	RefreshExpiresAt *string `json:"refresh_expires_at"`
 }
 
-// maxPause bounds how long a batch waits for one account's turn at a provider that asks to come back.
+// maxPause bounds how long a batch waits for an account whose provider asks to retry later.
 const maxPause = 2 * time.Minute
 
-// refresh renews the accounts, those of different providers at the same time and those of one provider one
-// after the other: a provider that counts requests (Monta takes about ten a minute) is not to be flooded.
-func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions, limited bool) error {
+// refresh decides first which accounts are due, so that the progress counts those alone.
+func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions) error {
 	if o.all {
 		var err error
 		if o.names, err = s.Accounts(ctx); err != nil {
 			return err
 		}
 	}
-	answers := make([]refreshJSON, len(o.names))
-	failures := make([]error, len(o.names))
-	turns := make(map[string][]int)
-	for i, name := range o.names {
-		turns[name.Provider] = append(turns[name.Provider], i)
+	b := &batch{
+		app: a, session: s, refreshOptions: o, terminal: isTerminal(os.Stderr),
+		answers: make([]refreshJSON, len(o.names)), failures: make([]error, len(o.names)),
 	}
-	batch := &batch{app: a, total: len(o.names), shown: isTerminal(os.Stderr)}
-	var wg sync.WaitGroup
-	for _, turn := range turns {
-		wg.Go(func() {
-			for _, i := range turn {
-				if ctx.Err() != nil {
-					answers[i] = refreshJSON{Account: o.names[i].String(), Skipped: "interrupted"}
-					continue
-				}
-				answers[i], failures[i] = batch.one(ctx, s, o, o.names[i], limited)
-			}
-		})
-	}
-	wg.Wait()
-	if ctx.Err() == nil && (batch.shown || batch.total == 0) {
-		batch.sayIdle(answers)
+	b.run(ctx, b.due(ctx))
+	if ctx.Err() == nil && (b.terminal || len(o.names) == 0) {
+		b.sayIdle()
 	}
 	if o.asJSON {
-		if err := a.printJSON(answers); err != nil {
+		if err := a.printJSON(b.answers); err != nil {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		if !slices.ContainsFunc(failures, func(err error) bool { return fail.Is(err, fail.Interrupted) }) {
-			batch.report(fail.New(fail.Interrupted, "interrupted"))
-		}
-		return exitCode(fail.Interrupted)
-	}
-	for _, err := range failures {
-		if err != nil {
-			return exitCode(fail.KindOf(err)) // it was reported when it happened
-		}
-	}
-	return nil
+	return b.outcome(ctx)
 }
 
-// batch is many renewals under way. Its methods may be called by several goroutines.
+// batch is a number of accounts that are refreshed together.
 type batch struct {
 	*app
-	total int
-	shown bool // whether to show how far it is
+	refreshOptions
+	session  *session.Session
+	terminal bool // whether to show the progress
 
-	mu   sync.Mutex
-	done int
+	answers  []refreshJSON // one for each account
+	failures []error       // one for each account; reported already
+
+	mu    sync.Mutex // guards what follows, and keeps the lines of an account together
+	done  int
+	total int
 }
 
-// sayIdle tells a person that there was nothing to be done, and why.
-func (b *batch) sayIdle(answers []refreshJSON) {
+// due returns the indices of the accounts to refresh. The others have their answer or failure.
+func (b *batch) due(ctx context.Context) []int {
+	var due []int
+	if !b.all && b.within == nil {
+		for i, name := range b.names {
+			b.answers[i].Account = name.String()
+			due = append(due, i)
+		}
+		return due
+	}
+	for i, row := range readStatus(ctx, b.session, b.names) {
+		answer := &b.answers[i]
+		answer.Account = row.Account.String()
+		switch {
+		case ctx.Err() != nil:
+			answer.Skipped = "interrupted"
+		case row.err != nil:
+			b.fails(i, row.err)
+		case b.all && row.Static():
+			answer.Skipped = "static token"
+		case row.Vanished:
+			b.fails(i, row.Blocked)
+		case b.all && row.Expired():
+			answer.Skipped = "login ended"
+		case b.all && b.now().Before(row.NotBefore):
+			answer.Skipped = "too early for the provider"
+		case b.within != nil && !row.EndsWithin(*b.within, b.now()):
+			answer.Skipped = "not due"
+		default:
+			due = append(due, i)
+		}
+	}
+	return due
+}
+
+// run refreshes the accounts, those of different providers independently of each other.
+func (b *batch) run(ctx context.Context, due []int) {
+	b.total = len(due)
+	groups := make(map[string]*errgroup.Group)
+	var providers sync.WaitGroup
+	queues := make(map[string][]int)
+	for _, i := range due {
+		queues[b.names[i].Provider] = append(queues[b.names[i].Provider], i)
+	}
+	for provider, queue := range queues {
+		groups[provider] = new(errgroup.Group)
+		groups[provider].SetLimit(b.jobs)
+		providers.Go(func() {
+			for _, i := range queue {
+				groups[provider].Go(func() error { b.one(ctx, i); return nil })
+			}
+			_ = groups[provider].Wait()
+		})
+	}
+	providers.Wait()
+}
+
+// one refreshes an account and reports the result. If the provider asks to retry later, a batch waits and
+// tries once more.
+func (b *batch) one(ctx context.Context, i int) {
+	if ctx.Err() != nil {
+		b.answers[i].Skipped = "interrupted"
+		return
+	}
+	name := b.names[i]
+	c, err := b.session.Refresh(ctx, name)
+	if wait := session.RetryAfter(err); b.all && wait > 0 && wait <= maxPause {
+		b.say(fmt.Sprintf("%s: the provider asks to wait %s", name, wait.Round(time.Second)))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+			c, err = b.session.Refresh(ctx, name)
+		}
+	}
+	answer := &b.answers[i]
+	if c != nil {
+		answer.AccessExpiresAt, answer.RefreshExpiresAt = session.Instant(c.AccessExpiresAt), session.Instant(c.RefreshExpiresAt)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done++
+	if err != nil {
+		b.fails(i, err)
+		return
+	}
+	answer.Refreshed = true
+	text := name.String() + ": refreshed"
+	if !c.AccessExpiresAt.IsZero() {
+		text += ", valid for " + lifetime(c)
+	}
+	if b.terminal && b.total > 1 {
+		text = fmt.Sprintf("%d of %d: %s", b.done, b.total, text)
+	}
+	b.say(text)
+}
+
+// fails reports the failure of an account. Goroutines hold the lock when they call it.
+func (b *batch) fails(i int, err error) {
+	if name := b.names[i].String(); len(b.names) > 1 && !strings.Contains(err.Error(), name) {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	b.answers[i].Error, b.failures[i] = oneLine(err.Error()), err
+	b.report(err)
+}
+
+// sayIdle says that nothing was due, and why.
+func (b *batch) sayIdle() {
 	why := make(map[string]int)
-	for _, answer := range answers {
+	for _, answer := range b.answers {
 		if answer.Skipped == "" {
 			return
 		}
@@ -156,75 +246,21 @@ func (b *batch) sayIdle(answers []refreshJSON) {
 	if len(reasons) == 0 {
 		reasons = []string{"no account is logged in"}
 	}
-	b.say("nothing to renew: " + strings.Join(reasons, ", "))
+	b.say("nothing to refresh: " + strings.Join(reasons, ", "))
 }
 
-// one renews an account and says how that went. An account that the provider is too busy for gets a second
-// try when it has waited as long as it was asked to.
-func (b *batch) one(ctx context.Context, s *session.Session, o refreshOptions, name account.Name, limited bool) (refreshJSON, error) {
-	answer := refreshJSON{Account: name.String()}
-	text, err := b.refreshOne(ctx, s, name, o, limited, &answer)
-	if wait := session.RetryAfter(err); o.all && wait > 0 && wait <= maxPause {
-		b.say(fmt.Sprintf("%s: the provider asks to wait %s", name, wait.Round(time.Second)))
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-			text, err = b.refreshOne(ctx, s, name, o, limited, &answer)
+// outcome is the failure of the whole command, none of which is left to report.
+func (b *batch) outcome(ctx context.Context) error {
+	if ctx.Err() != nil {
+		if !slices.ContainsFunc(b.failures, func(err error) bool { return fail.Is(err, fail.Interrupted) }) {
+			b.report(fail.New(fail.Interrupted, "interrupted"))
+		}
+		return exitCode(fail.Interrupted)
+	}
+	for _, err := range b.failures {
+		if err != nil {
+			return exitCode(fail.KindOf(err))
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.done++
-	if err != nil {
-		if b.total > 1 && !strings.Contains(err.Error(), name.String()) {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-		answer.Error = oneLine(err.Error())
-		b.report(err)
-		return answer, err
-	}
-	answer.Renewed = answer.Skipped == ""
-	if text != "" {
-		if b.shown && b.total > 1 {
-			text = fmt.Sprintf("%d of %d: %s", b.done, b.total, text)
-		}
-		b.say(text)
-	}
-	return answer, nil
-}
-
-// refreshOne renews an account, where that is due, and returns what to say of it.
-func (a *app) refreshOne(ctx context.Context, s *session.Session, name account.Name, o refreshOptions, limited bool, answer *refreshJSON) (text string, err error) {
-	if o.all || limited {
-		st, err := s.Status(ctx, name)
-		switch {
-		case err != nil:
-			return "", err
-		case o.all && st.Static():
-			answer.Skipped = "a static token"
-			return "", nil
-		case st.Vanished:
-			return "", st.Blocked
-		case o.all && st.Expired():
-			answer.Skipped = "the login has ended"
-			return "", nil
-		case o.all && a.now().Before(st.NotBefore):
-			answer.Skipped = "too early for the provider"
-			return "", nil
-		case limited && !st.EndsWithin(o.within, a.now()):
-			answer.Skipped = "not due"
-			return "", nil
-		}
-	}
-	c, err := s.Refresh(ctx, name)
-	if c != nil {
-		answer.AccessExpiresAt, answer.RefreshExpiresAt = session.Instant(c.AccessExpiresAt), session.Instant(c.RefreshExpiresAt)
-	}
-	if err == nil {
-		text = fmt.Sprintf("%s: renewed", name)
-		if !c.AccessExpiresAt.IsZero() {
-			text += ", valid for " + lifeOf(c)
-		}
-	}
-	return text, err
+	return nil
 }

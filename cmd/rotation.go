@@ -9,18 +9,28 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// rotation holds the flags that say what becomes of a new refresh token in the env store.
+// discardFlag declares --discard-rotated.
+func discardFlag(f *pflag.FlagSet, discard *bool) {
+	f.BoolVar(discard, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
+}
+
+// minTTLFlag declares --min-ttl.
+func minTTLFlag(f *pflag.FlagSet, minTTL *duration) {
+	f.Var(minTTL, "min-ttl", "refresh first if the token expires within `DURATION` (default 60s)")
+}
+
+// rotation holds the flags that say what happens to a new refresh token in the env store.
 type rotation struct {
 	discard  bool
 	onRotate argv
 }
 
 func (r *rotation) declare(f *pflag.FlagSet) {
-	f.BoolVar(&r.discard, "discard-rotated", false, "in the env store, renew even though the new refresh token is lost")
-	f.Var(&r.onRotate, "on-rotate", "in the env store, run this when a renewal replaced the refresh token: it gets the new one as JSON on stdin")
+	discardFlag(f, &r.discard)
+	f.Var(&r.onRotate, "on-rotate", "in the env store, pass a new refresh token as JSON to the stdin of `CMD`")
 }
 
-// apply is for app.open.
+// apply returns the change of the session's options, for app.open.
 func (r *rotation) apply(a *app) func(*session.Options) {
 	return func(o *session.Options) {
 		o.DiscardRotated = r.discard
@@ -29,12 +39,12 @@ func (r *rotation) apply(a *app) func(*session.Options) {
 		}
 		o.OnRotate = r.onRotate.words
 		if o.Store != "env" && len(o.OnRotate) > 0 {
-			a.say("on_rotate is for the env store; the " + o.Store + " store keeps a new refresh token itself")
+			a.say("on_rotate applies to the env store; the " + o.Store + " store keeps a new refresh token itself")
 		}
 	}
 }
 
-// argv is an argument vector in one text; it implements pflag.Value.
+// argv is a command given as one text; it implements pflag.Value.
 type argv struct {
 	words []string
 	given bool
@@ -42,8 +52,8 @@ type argv struct {
 
 func (v *argv) String() string { return strings.Join(v.words, " ") }
 
-// Type is shown in the help.
-func (v *argv) Type() string { return "command" }
+// Type is the name of the value in the help.
+func (v *argv) Type() string { return "CMD" }
 
 func (v *argv) Set(text string) (err error) {
 	v.words, err = parseArgv(text)
@@ -51,27 +61,46 @@ func (v *argv) Set(text string) (err error) {
 	return err
 }
 
-// parseArgv reads an argument vector: a JSON array of strings, or words between spaces. There is no
-// quoting and no shell, so that what a word holds is never anything but that word. No words: no command.
+// parseArgv reads a command: a JSON array of strings, or words separated by spaces. There is no quoting and
+// no shell, so a word is passed on exactly as it is. No words mean no command.
 func parseArgv(text string) ([]string, error) {
-	var words []string
-	if text = strings.TrimSpace(text); strings.HasPrefix(text, "[") {
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(text, "[") {
+		var words []string
 		if json.Unmarshal([]byte(text), &words) != nil {
 			return nil, errArgv
 		}
-	} else {
-		words = strings.Fields(text)
+		return words, checkArgv(words)
+	}
+	words := strings.Fields(text)
+	for _, word := range words {
+		if strings.Contains(word, "$(") || strings.Contains(word, "`") || strings.ContainsAny(word[:1], operators) || strings.ContainsAny(word[len(word)-1:], operators) {
+			return nil, errShellSyntax
+		}
 	}
 	return words, checkArgv(words)
 }
 
+// checkArgv refuses a command without a program, one that the system cannot take, and operators of a shell:
+// the command runs after the refresh token is spent, too late to find out that it cannot work.
 func checkArgv(words []string) error {
 	for i, word := range words {
-		if i == 0 && strings.TrimSpace(word) == "" || strings.Contains(word, "\x00") {
+		switch {
+		case i == 0 && strings.TrimSpace(word) == "", strings.Contains(word, "\x00"):
 			return errArgv
+		case strings.HasPrefix(word, "$(") && !strings.Contains(word, " "), strings.ContainsAny(word, operators) && strings.Trim(word, operators+"0123456789") == "":
+			return errShellSyntax
 		}
 	}
 	return nil
 }
 
-var errArgv = usage("a command is words between spaces, or a JSON array of strings: [\"program\", \"an argument\"]")
+// operators are the characters that the operators of a shell consist of.
+const operators = "<>|&;"
+
+var (
+	errArgv = usage(`a command is words separated by spaces, or a JSON array of strings: ["program", "an argument"]`)
+	// errShellSyntax is the mistake of writing shell syntax where no shell reads it.
+	errShellSyntax = usage("the command contains shell syntax, and no shell reads it").
+			WithHint(`start a shell: ["sh", "-c", "jq -r .refresh_token > FILE"]`)
+)

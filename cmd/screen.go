@@ -4,20 +4,19 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 )
 
-// screen is what stdout is written for.
+// screen is what stdout is shown on.
 type screen struct {
 	terminal bool
 	width    int
 	coloured bool
 }
 
-// screen asks the terminal that stdout is. What is no terminal gets lines of the usual 80 columns and no
-// colour.
+// screen describes the terminal that stdout is. Anything else gets lines of 80 columns and no colour.
 func (a *app) screen() screen {
 	const usual, narrowest = 80, 40
 	if a.stdout != os.Stdout || !isTerminal(os.Stdout) {
@@ -28,8 +27,7 @@ func (a *app) screen() screen {
 		s.width = max(width, narrowest)
 	}
 	name := a.getenv("TERM")
-	// A Windows console shows colours only to a program that changes its mode; the newer terminals there
-	// name themselves.
+	// A Windows console shows colours only after a change of its mode; Windows Terminal always does.
 	capable := name != "" || runtime.GOOS == "windows" && a.getenv("WT_SESSION") != ""
 	s.coloured = capable && name != "dumb" && a.getenv("NO_COLOR") == ""
 	return s
@@ -45,7 +43,7 @@ const (
 	faint  colour = "2"
 )
 
-// paint colours a text where there are colours. A newline at its end stays outside.
+// paint colours a text if the screen has colours. A newline at its end is left out.
 func (s screen) paint(c colour, text string) string {
 	line := strings.TrimSuffix(text, "\n")
 	if !s.coloured || line == "" {
@@ -54,41 +52,38 @@ func (s screen) paint(c colour, text string) string {
 	return "\x1b[" + string(c) + "m" + line + "\x1b[0m" + text[len(line):]
 }
 
-// shorten returns text in at most width characters, with an ellipsis in its middle for what it lost.
+// shorten returns text in at most width cells, with an ellipsis in the middle for what it lost: names
+// differ at their ends.
 func shorten(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
+	if cells(text) <= width {
 		return text
 	}
-	letters := []rune(text)
-	tail := (width - 1) / 2
-	return string(letters[:width-1-tail]) + "…" + string(letters[len(letters)-tail:])
+	half := (width - 1) / 2
+	tail := []rune(text)
+	for cells(string(tail)) > half {
+		tail = tail[1:]
+	}
+	return runewidth.Truncate(text, width-1-half, "") + "…" + string(tail)
 }
 
-// wrap breaks text at its spaces into lines of at most width characters. A word that is longer than a
-// line is cut.
+// wrap breaks text at its spaces into lines of at most width cells. A word that is longer than a line is
+// cut.
 func wrap(text string, width int) []string {
 	var lines []string
 	line, length := "", 0
 	for _, word := range strings.Fields(text) {
-		for {
-			n := utf8.RuneCountInString(word)
-			switch {
-			case length > 0 && length+1+n <= width:
-				line, length = line+" "+word, length+1+n
-			case length > 0:
-				lines = append(lines, line)
-				line, length = "", 0
-				continue
-			case n > width:
-				letters := []rune(word)
-				lines = append(lines, string(letters[:width]))
-				word = string(letters[width:])
-				continue
-			default:
-				line, length = word, n
-			}
-			break
+		if length > 0 && length+1+cells(word) <= width {
+			line, length = line+" "+word, length+1+cells(word)
+			continue
 		}
+		if length > 0 {
+			lines = append(lines, line)
+		}
+		for cells(word) > width {
+			head := runewidth.Truncate(word, width, "")
+			lines, word = append(lines, head), word[len(head):]
+		}
+		line, length = word, cells(word)
 	}
 	if length > 0 {
 		lines = append(lines, line)
@@ -96,15 +91,15 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// reflow fits a text of paragraphs, lists and examples into a width. Paragraphs stand at the margin; an
-// entry of a list is indented, what explains it starts after two blanks or more, and goes on below there;
-// an example is indented by two and stays as it is, to be copied.
+// reflow fits a text of paragraphs, lists and examples into a width. Paragraphs start at the margin. An
+// entry of a list is indented; its explanation starts after two or more spaces and continues below that
+// place. An example is indented by two and is left as it is, to be copied.
 func reflow(text string, width int) string {
 	var (
 		out   strings.Builder
-		head  string   // what stands before the words in their first line
-		hang  int      // where they begin in the others
-		words []string // of the paragraph or entry at hand
+		head  string   // comes before the words of the first line
+		hang  int      // where the words of the other lines begin
+		words []string // of the current paragraph or entry
 	)
 	end := func() {
 		for _, line := range wrap(strings.Join(words, " "), max(width-hang, width/2)) {
@@ -120,7 +115,7 @@ func reflow(text string, width int) string {
 		name, rest, listed := strings.Cut(entry, "  ")
 		switch {
 		case words != nil && entry != "" && !listed && indent == hang:
-			words = append(words, entry) // goes on
+			words = append(words, entry)
 		case listed && indent > 0:
 			end()
 			rest = strings.TrimLeft(rest, " ")

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/session"
@@ -25,7 +24,7 @@ func TestRelative(t *testing.T) {
 			t.Errorf("%s: %q instead of %q", d, got, want)
 		}
 	}
-	if got := relative(time.Time{}, noon); got != "no end" {
+	if got := relative(time.Time{}, noon); got != "no expiry" {
 		t.Errorf("no time at all: %q", got)
 	}
 }
@@ -40,6 +39,7 @@ func TestShorten(t *testing.T) {
 		{"mollie/shop-b", 12, "mollie…hop-b"},
 		{"mollie/shop-b", 13, "mollie/shop-b"},
 		{"ééééééé", 4, "éé…é"},
+		{"東京東京東京", 7, "東…京"}, // wide characters take two cells each
 	} {
 		if got := shorten(c.text, c.width); got != c.want {
 			t.Errorf("%q in %d: %q instead of %q", c.text, c.width, got, c.want)
@@ -64,7 +64,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func standing(name string, change func(*session.Status)) *session.Status {
+func row(name string, change func(*session.Status)) accountStatus {
 	n, err := account.Parse(name)
 	if err != nil {
 		panic(err)
@@ -72,34 +72,34 @@ func standing(name string, change func(*session.Status)) *session.Status {
 	st := &session.Status{Account: n, Grant: "authorization_code", State: "valid", Store: "keychain"}
 	st.AccessExpiresAt, st.RefreshExpiresAt = noon.Add(time.Hour), noon.Add(14*24*time.Hour)
 	change(st)
-	return st
+	return accountStatus{Status: st, Account: n}
 }
 
 func TestStatusTable(t *testing.T) {
-	found := []*session.Status{
-		standing("mollie", func(st *session.Status) { st.RefreshExpiresAt = time.Time{} }),
-		standing("moloni", func(*session.Status) {}),
-		standing("moloni/soon", func(st *session.Status) { st.RefreshExpiresAt = noon.Add(30 * time.Hour) }),
-		standing("monta", func(st *session.Status) {
+	found := []accountStatus{
+		row("mollie", func(st *session.Status) { st.RefreshExpiresAt = time.Time{} }),
+		row("moloni", func(*session.Status) {}),
+		row("moloni/soon", func(st *session.Status) { st.RefreshExpiresAt = noon.Add(30 * time.Hour) }),
+		row("monta", func(st *session.Status) {
 			st.State, st.Grant = "refreshable", "client_credentials"
 			st.AccessExpiresAt = noon.Add(-3 * time.Hour)
 		}),
-		standing("mollie/gone", func(st *session.Status) {
+		row("mollie/gone", func(st *session.Status) {
 			st.State, st.Blocked, st.Ended = "login_needed", errors.New("the login ended"), true
 		}),
 	}
-	const want = `ACCOUNT      STATE         ACCESS     REFRESH     GRANT   STORE
-mollie/gone  login_needed  in 60 min  refused     code    keychain
-moloni/soon  valid         in 60 min  in 30 h     code    keychain
-moloni       valid         in 60 min  in 14 days  code    keychain
-mollie       valid         in 60 min  no end      code    keychain
-monta        refreshable   3 h ago    in 14 days  client  keychain
+	const want = `ACCOUNT      STATE         TOKEN EXPIRES  LOGIN EXPIRES  GRANT   STORE
+mollie/gone  login_needed  in 60 min      ended          code    keychain
+moloni/soon  valid         in 60 min      in 30 h        code    keychain
+moloni       valid         in 60 min      in 14 days     code    keychain
+mollie       valid         in 60 min      no expiry      code    keychain
+monta        refreshable   3 h ago        in 14 days     client  keychain
 `
 	if got := statusTable(found, noon, screen{width: 80}); got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
 
-	// The colours stand at the right words, and what is coloured reads the same.
+	// The colours are on the right words, and do not change the text.
 	coloured := statusTable(found, noon, screen{width: 80, coloured: true})
 	for _, part := range []string{"\x1b[31mlogin_needed\x1b[0m", "\x1b[32mvalid\x1b[0m", "\x1b[33mrefreshable\x1b[0m"} {
 		if !strings.Contains(coloured, part) {
@@ -115,20 +115,23 @@ monta        refreshable   3 h ago    in 14 days  client  keychain
 	}
 }
 
-// Whatever the names and scopes are, no line is wider than 80 columns.
+// Whatever the names and scopes are, no line is wider than the screen, down to the four columns that are
+// always shown.
 func TestStatusTableFits(t *testing.T) {
 	long := strings.Repeat("abcdefgh", 8)
-	found := []*session.Status{
-		standing(long+"/"+long, func(st *session.Status) { st.State, st.Grant = "login_needed", "client_credentials" }),
-		standing(long+"/"+long[1:], func(st *session.Status) { st.AccessExpiresAt = noon.Add(-36500 * 24 * time.Hour) }),
-		standing("valid", func(st *session.Status) { st.Scopes = []string{strings.Repeat("s", 200), "t"} }),
-		standing("valid/x", func(st *session.Status) {
-			st.Grant, st.Scopes = "password", strings.Fields(strings.Repeat("payments.read ", 40))
+	found := []accountStatus{
+		row(long+"/"+long, func(st *session.Status) { st.State, st.Grant = "login_needed", "client_credentials" }),
+		row(long+"/"+long[1:], func(st *session.Status) { st.AccessExpiresAt = noon.Add(-36500 * 24 * time.Hour) }),
+		row("valid", func(st *session.Status) { st.Scopes = []string{strings.Repeat("s", 200), "t"} }),
+		row("valid/x", func(st *session.Status) {
+			st.Grant, st.Scopes = "password", strings.Fields(strings.Repeat("payments.read 東京 ", 40))
 		}),
 	}
-	for line := range strings.Lines(statusTable(found, noon, screen{width: 80})) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
-			t.Errorf("%d columns: %s", n, line)
+	for _, width := range []int{40, 60, 80, 120} {
+		for line := range strings.Lines(statusTable(found, noon, screen{width: width})) {
+			if n := cells(strings.TrimSuffix(line, "\n")); n > max(width, 60) {
+				t.Errorf("%d of %d columns: %s", n, width, line)
+			}
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/tokencli/tokencli/internal/account"
-	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
 	"github.com/tokencli/tokencli/internal/session"
@@ -24,33 +23,62 @@ const maxConfig = 1 << 20
 
 // settings are what the environment and config.yaml say, before any flag.
 type settings struct {
-	Store         string
-	Output        string
-	MinTTL        time.Duration
-	OnRotate      []string
-	StateDir      string
-	ConfigFile    string
-	DefinitionDir string
-	accounts      map[account.Name]session.Defaults
+	Store           string
+	FileKey         string // from config.yaml; the environment has precedence
+	Output          string
+	MinTTL          time.Duration
+	OnRotate        []string
+	TLSCert, TLSKey string
+	StateDir        string
+	ConfigFile      string
+	DefinitionDir   string
+	accounts        map[account.Name]session.Defaults
 }
 
 func (s *settings) defaults(name account.Name) session.Defaults { return s.accounts[name] }
 
-// configFile is the form of config.yaml. It holds no secret and is never written by tokencli.
+// getenv reads the environment, with the values of config.yaml for the variables of stores that it lacks.
+func (s *settings) getenv(environment func(string) string) func(string) string {
+	return func(name string) string {
+		value := environment(name)
+		if value == "" && name == account.FileKey && environment(account.FilePassphrase) == "" {
+			return s.FileKey
+		}
+		return value
+	}
+}
+
+// configFile is the form of config.yaml. It holds no secret, and tokencli writes it only on request.
 type configFile struct {
-	Store    string          `yaml:"store"`
-	Output   string          `yaml:"output"`
-	MinTTL   string          `yaml:"min_ttl"`
-	OnRotate []string        `yaml:"on_rotate"`
-	Accounts []configAccount `yaml:"accounts"`
+	Store    string                       `yaml:"store"`
+	FileKey  string                       `yaml:"file_key"`
+	Output   string                       `yaml:"output"`
+	MinTTL   string                       `yaml:"min_ttl"`
+	OnRotate []string                     `yaml:"on_rotate"`
+	TLSCert  string                       `yaml:"tls_cert"`
+	TLSKey   string                       `yaml:"tls_key"`
+	Vault    configVault                  `yaml:"vault"`
+	Helpers  map[string]map[string]string `yaml:"helpers"`
+	Accounts []configAccount              `yaml:"accounts"`
+}
+
+// configVault has no field for a secret: those come from the environment.
+type configVault struct {
+	Address   string `yaml:"address"`
+	Mount     string `yaml:"mount"`
+	Path      string `yaml:"path"`
+	Auth      string `yaml:"auth"`
+	AuthMount string `yaml:"auth_mount"`
+	Role      string `yaml:"role"`
 }
 
 type configAccount struct {
-	Name        string   `yaml:"name"`
-	ClientID    string   `yaml:"client_id"`
-	RedirectURI string   `yaml:"redirect_uri"`
-	Scopes      []string `yaml:"scopes"`
-	Grant       string   `yaml:"grant"`
+	Name        string            `yaml:"name"`
+	ClientID    string            `yaml:"client_id"`
+	RedirectURI string            `yaml:"redirect_uri"`
+	Scopes      []string          `yaml:"scopes"`
+	Grant       string            `yaml:"grant"`
+	Inputs      map[string]string `yaml:"inputs"`
 }
 
 // stores are the values of TOKENCLI_STORE.
@@ -66,40 +94,88 @@ func readSettings(getenv func(string) string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Scalars only: viper folds the case of its keys and splits them at dots, so names of accounts must
-	// never become keys.
-	v := viper.New()
-	v.SetDefault("store", "keychain")
-	v.SetDefault("min_ttl", "60s")
-	for key, value := range map[string]string{"store": file.Store, "output": file.Output, "min_ttl": file.MinTTL} {
-		if value != "" {
-			v.SetDefault(key, value)
-		}
+	v, err := scalars(file, s.ConfigFile, getenv)
+	if err != nil {
+		return nil, err
 	}
-	for key, variable := range map[string]string{"store": "TOKENCLI_STORE", "output": "TOKENCLI_OUTPUT"} {
-		if value := getenv(variable); value != "" {
-			v.Set(key, value)
-		}
-	}
-	s.Store, s.Output, s.OnRotate = v.GetString("store"), v.GetString("output"), file.OnRotate
-	if text := getenv("TOKENCLI_ON_ROTATE"); text != "" {
-		if s.OnRotate, err = parseArgv(text); err != nil {
-			return nil, usage("TOKENCLI_ON_ROTATE: %w", err)
-		}
-	} else if checkArgv(s.OnRotate) != nil {
-		return nil, usage("%s: on_rotate: the first word is the program", s.ConfigFile)
-	}
+	s.Store, s.Output = v.GetString("store"), v.GetString("output")
+	s.FileKey, s.TLSCert, s.TLSKey = v.GetString("file_key"), v.GetString("tls_cert"), v.GetString("tls_key")
 	if !slices.Contains(stores, s.Store) {
-		return nil, usage("there is no store %q", redact.Scrub(s.Store, 40)).WithHint("TOKENCLI_STORE is %s", strings.Join(stores, ", "))
+		return nil, usage("unknown store %q", redact.Scrub(s.Store, 40)).WithHint("TOKENCLI_STORE is one of %s", strings.Join(stores, ", "))
 	}
-	if s.Output != "" && !slices.Contains(outputs, s.Output) {
+	if s.Output != "" && !validOutput(s.Output) {
 		return nil, badOutput(s.Output)
 	}
 	if s.MinTTL, err = parseDuration(v.GetString("min_ttl")); err != nil {
-		return nil, usage("min_ttl: %w", err)
+		return nil, usage("%s: min_ttl: %w", s.ConfigFile, err)
+	}
+	if s.OnRotate, err = onRotate(v.GetString("on_rotate"), file.OnRotate, s.ConfigFile); err != nil {
+		return nil, err
 	}
 	s.accounts, err = accountsOf(file, s.ConfigFile)
 	return s, err
+}
+
+// scalars returns the settings that are a single text, each from the environment, else config.yaml, else the
+// default. viper gets no others: it folds the case of keys and splits them at dots, which names of accounts
+// must survive. It gets values instead of names of variables and of a file, because it can neither clean a
+// value nor refuse an unknown key with its line.
+func scalars(file *configFile, path string, getenv func(string) string) (*viper.Viper, error) {
+	v := viper.New()
+	v.SetDefault("store", "keychain")
+	v.SetDefault("min_ttl", "60s")
+	config := make(map[string]any)
+	for key, value := range map[string]string{
+		"store": file.Store, "file_key": file.FileKey, "output": file.Output, "min_ttl": file.MinTTL, "tls_cert": file.TLSCert, "tls_key": file.TLSKey,
+	} {
+		clean, err := account.Clean(path+": "+key, value)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(key, "_key") || key == "tls_cert" {
+			clean = besideConfig(path, clean)
+		}
+		if clean != "" {
+			config[key] = clean
+		}
+	}
+	if err := v.MergeConfigMap(config); err != nil {
+		return nil, usage("%s: %w", path, err)
+	}
+	for key, variable := range map[string]string{"store": account.StoreVar, "output": account.Output, "on_rotate": account.OnRotate} {
+		clean, err := account.CleanVar(variable, getenv(variable))
+		if err != nil {
+			return nil, err
+		}
+		if clean != "" {
+			v.Set(key, clean)
+		}
+	}
+	return v, nil
+}
+
+// besideConfig resolves a path in config.yaml against the file's folder: a relative one would depend on
+// where tokencli is run.
+func besideConfig(config, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(config), path)
+}
+
+// onRotate is the command of the environment, as one text, or else of config.yaml, as a list.
+func onRotate(text string, list []string, config string) ([]string, error) {
+	if text != "" {
+		words, err := parseArgv(text)
+		if err != nil {
+			return nil, usage("%s: %w", account.OnRotate, err)
+		}
+		return words, nil
+	}
+	if err := checkArgv(list); err != nil {
+		return nil, usage("%s: on_rotate: %w", config, err)
+	}
+	return list, nil
 }
 
 func readConfig(path string) (*configFile, error) {
@@ -119,7 +195,7 @@ func readConfig(path string) (*configFile, error) {
 	}
 	if err := yamlfile.Decode(text, file); err != nil && !errors.Is(err, yamlfile.ErrEmpty) {
 		return nil, usage("%s: %w", path, err).
-			WithHint("its keys are store, output, min_ttl, on_rotate and accounts (name, client_id, redirect_uri, scopes, grant); secrets do not belong there")
+			WithHint("its keys are store, file_key, output, min_ttl, on_rotate, tls_cert, tls_key, vault, helpers and accounts (name, client_id, redirect_uri, scopes, grant, inputs); it holds no secrets")
 	}
 	return file, nil
 }
@@ -129,21 +205,36 @@ func accountsOf(file *configFile, path string) (map[account.Name]session.Default
 	for _, entry := range file.Accounts {
 		name, err := account.Parse(entry.Name)
 		if err != nil {
-			return nil, usage("%s: accounts: %w", path, err).WithHint("%s", fail.HintOf(err))
+			return nil, usage("%s: accounts: %w", path, err)
 		}
 		if _, twice := accounts[name]; twice {
-			return nil, usage("%s: accounts: %s is there twice", path, name)
+			return nil, usage("%s: accounts: %s is listed twice", path, name)
 		}
-		accounts[name] = session.Defaults{
-			ClientID: entry.ClientID, RedirectURI: entry.RedirectURI, Scopes: entry.Scopes, Grant: entry.Grant,
+		defaults := session.Defaults{Scopes: slices.Clone(entry.Scopes)}
+		for key, field := range map[string]struct {
+			into *string
+			text string
+		}{
+			"client_id": {&defaults.ClientID, entry.ClientID}, "redirect_uri": {&defaults.RedirectURI, entry.RedirectURI},
+			"grant": {&defaults.Grant, entry.Grant},
+		} {
+			if *field.into, err = account.Clean(path+": "+entry.Name+": "+key, field.text); err != nil {
+				return nil, err
+			}
 		}
+		for i, scope := range defaults.Scopes {
+			if defaults.Scopes[i], err = account.Clean(path+": "+entry.Name+": scopes", scope); err != nil {
+				return nil, err
+			}
+		}
+		accounts[name] = defaults
 	}
 	return accounts, nil
 }
 
-// configDir is the folder of config.yaml; empty where there is no home.
+// configDir is the folder of config.yaml; empty without a home folder.
 func configDir(getenv func(string) string) string {
-	if dir := getenv("TOKENCLI_CONFIG_DIR"); dir != "" {
+	if dir := getenv(account.ConfigDir); dir != "" {
 		return absolute(dir)
 	}
 	if dir := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
@@ -155,9 +246,9 @@ func configDir(getenv func(string) string) string {
 	return ""
 }
 
-// stateDir is the folder of everything that tokencli writes; empty where there is no home.
+// stateDir is the folder of everything that tokencli writes; empty without a home folder.
 func stateDir(getenv func(string) string) string {
-	if dir := getenv("TOKENCLI_STATE_DIR"); dir != "" {
+	if dir := getenv(account.StateDir); dir != "" {
 		return absolute(dir)
 	}
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {

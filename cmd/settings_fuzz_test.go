@@ -41,7 +41,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		if !slices.Contains(stores, s.Store) || s.Output != "" && !slices.Contains(outputs, s.Output) || s.MinTTL < 0 {
+		if !slices.Contains(stores, s.Store) || s.Output != "" && !validOutput(s.Output) || s.MinTTL < 0 {
 			t.Errorf("store %q, output %q, min_ttl %s", s.Store, s.Output, s.MinTTL)
 		}
 		if len(s.OnRotate) > 0 && (s.OnRotate[0] == "" || checkArgv(s.OnRotate) != nil) {

@@ -11,19 +11,21 @@ func exitCodesTopic() *cobra.Command {
 		Long: `The exit codes are frozen; scripts may rely on them.
 
     0  done
-    1  something unforeseen
-    2  usage: an unknown flag, provider or account name, a bad definition or configuration, a missing
-       setting, the callback port in use, end of input where a code was to be pasted, a login in the env
-       store, a login that would replace one made at another origin
+    1  internal error
+    2  usage: unknown flag, provider or account name, bad definition or configuration, a missing setting, the
+       callback port in use, end of input where a code was to be pasted, login in the env store, login over a
+       credential of another origin
     3  not logged in to that account
-    4  a person has to log in again: the renewal was refused, the login timed out, or the settings name
-       another client or address than the stored login (nothing of it is sent)
+    4  a new login is needed: the refresh was refused, the login timed out, or the settings name another
+       client or address than the stored login (nothing of it is sent)
     5  the provider refused for another reason: client, scope, consent denied
-    6  the provider cannot be reached, says to come back later, or answers nonsense; trying again may help
+    6  the provider cannot be reached, asks to retry later or answers nonsense; trying again may help
     7  the store cannot be used (no keychain, locked, cannot be decrypted, unsafe permissions), or its lock
        could not be acquired
-  130  interrupted; a renewal under way is saved first. Where nothing is under way a signal ends tokencli at
-       once, which a shell shows as 130, 143 (SIGTERM) or 129 (SIGHUP)`,
+  126  exec: the command cannot be run
+  127  exec: the command was not found
+  130  interrupted; a refresh in progress is saved first. If nothing is in progress, a signal ends tokencli
+       at once, which a shell shows as 130, 143 (SIGTERM) or 129 (SIGHUP)`,
 	}
 }
 
@@ -35,24 +37,26 @@ func environmentTopic() *cobra.Command {
 named account has two underscores before its name (TOKENCLI_MOLLIE__SHOP_B_CLIENT_ID); at login its client
 id, secret, redirect URI and scopes fall back to the provider's own.
 
-  TOKENCLI_STORE                      keychain (default), file or env
-  TOKENCLI_CONFIG_DIR                 where config.yaml and providers/*.yaml are
-  TOKENCLI_STATE_DIR                  where locks, account names and encrypted files are
+  TOKENCLI_STORE                      keychain (default), file, vault or env
+  TOKENCLI_CONFIG_DIR                 the folder of config.yaml and providers/*.yaml
+  TOKENCLI_STATE_DIR                  the folder of locks, account names and encrypted files
   TOKENCLI_<PROVIDER>_CLIENT_ID       the client that you registered with the provider
   TOKENCLI_<PROVIDER>_CLIENT_SECRET   its secret
-  TOKENCLI_<PROVIDER>_REDIRECT_URI    its redirect URI, character by character
+  TOKENCLI_<PROVIDER>_REDIRECT_URI    its redirect URI, exactly as registered
   TOKENCLI_<PROVIDER>_SCOPES          scopes, separated by spaces or commas
   TOKENCLI_<PROVIDER>_USERNAME        for the password grant
-  TOKENCLI_<PROVIDER>_PASSWORD        for the password grant; never kept
+  TOKENCLI_<PROVIDER>_PASSWORD        for the password grant; never stored
   TOKENCLI_<PROVIDER>_ACCESS_TOKEN    the token itself; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_REFRESH_TOKEN   its refresh token; only with TOKENCLI_STORE=env
-  TOKENCLI_<PROVIDER>_BASE_URL        replaces scheme and host of every endpoint; its path goes first
-  TOKENCLI_FILE_KEY                   for the file store: an age identity or the path of a file with one
-  TOKENCLI_FILE_PASSPHRASE            the same by passphrase, at over a second a call
+  TOKENCLI_<PROVIDER>_ACCOUNT         the account that the bare provider name means where a token is used:
+                                      with TOKENCLI_MOLLIE_ACCOUNT=shop-b, mollie is mollie/shop-b
+  TOKENCLI_<PROVIDER>_BASE_URL        replaces the scheme and host of every endpoint; its path goes first
+  TOKENCLI_FILE_KEY                   for the file store: an age identity, or the path of a file with one
+  TOKENCLI_FILE_PASSPHRASE            a passphrase instead of a key (over 1 s per call)
   TOKENCLI_ON_ROTATE                  for the env store: the command that gets a new refresh token, as words
-                                      between spaces or as a JSON array; no shell reads it
+                                      separated by spaces or as a JSON array; no shell reads it
   TOKENCLI_OUTPUT                     the default of token --output
   TOKENCLI_DEBUG=http                 print requests and answers to stderr, with secrets masked
-  BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   as everywhere`,
+  BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   standard meaning`,
 	}
 }

@@ -12,7 +12,7 @@ func (a *app) versionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Long:  `Prints the version; with --json also that of Go, the system and the processor it was built for.`,
+		Long:  `Prints the version; with --json also the Go version, the system and the architecture of the build.`,
 		Example: `  tokencli version
   tokencli version --json`,
 		Args: noArgs,
@@ -29,7 +29,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return c
 }
 
-// versionName is the release's version or, for a build by `go install`, the one of the module.
+// versionName is the version of the release or, after `go install`, of the module.
 func (a *app) versionName() string {
 	if a.version != "" {
 		return a.version

@@ -17,7 +17,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 refuses it.`,
 		Example: `  tokencli whoami mollie
   tokencli whoami monta --json`,
-		Args:              oneAccount,
+		Args:              a.oneAccount,
 		ValidArgsFunction: a.completeAccounts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := account.Parse(args[0])

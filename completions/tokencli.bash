@@ -1,3 +1,25 @@
+# Without bash-completion, provide the function of it that this script calls.
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local i word
+        words=("${COMP_WORDS[0]}")
+        cword=0
+        for ((i = 1; i < ${#COMP_WORDS[@]}; i++)); do
+            word=${COMP_WORDS[i]}
+            if [[ $i -le $COMP_CWORD && ( $word == [=:]* || ${words[cword]} == *[=:] ) && $cword -gt 0 ]]; then
+                words[cword]+=$word
+            elif [[ $i -le $COMP_CWORD ]]; then
+                cword=$((cword + 1))
+                words[cword]=$word
+            else
+                words+=("$word")
+            fi
+        done
+        cur=${words[cword]}
+        prev=${words[cword - 1]}
+    }
+fi
+
 # bash completion V2 for tokencli                             -*- shell-script -*-
 
 __tokencli_debug()

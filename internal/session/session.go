@@ -28,6 +28,7 @@ type Credential = credential.Credential
 // The grants that the command line has to tell apart.
 const (
 	GrantCode   = string(credential.AuthorizationCode)
+	GrantClient = string(credential.ClientCredentials)
 	GrantStatic = string(credential.Static)
 )
 

@@ -1,0 +1,143 @@
+package cmd
+
+import (
+	"cmp"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/session"
+)
+
+// presentation returns the query parameter that takes the token, empty for a header, and refuses a format
+// that the provider's API would not accept. raw and env, which scripts use most, need no definition.
+func presentation(s *session.Session, o tokenOptions) (queryParam string, err error) {
+	if o.output == "raw" || o.output == "env" || o.output == "github" {
+		return "", nil
+	}
+	d, err := s.Definition(o.name.Provider)
+	if err != nil {
+		return "", err
+	}
+	switch queryParam = d.API.QueryParam; {
+	case (o.output == "header" || o.output == "headers") && queryParam != "":
+		return "", usage("%s takes no Authorization header: its token goes in the query", d.Title).
+			WithHint("curl \"https://...?$(tokencli token %s -o query)\"", o.given)
+	case o.output == "query" && queryParam == "":
+		return "", usage("%s does not take the token in the query", d.Title).
+			WithHint("curl -H \"$(tokencli token %s --header)\" https://...", o.given)
+	}
+	return queryParam, nil
+}
+
+func (a *app) printToken(c *session.Credential, o tokenOptions, queryParam, githubEnv string) error {
+	token := c.AccessToken.Reveal()
+	header := "Authorization: Bearer " + token
+	switch o.output {
+	case "header":
+		return a.print(header + "\n")
+	case "headers":
+		return a.printJSON(map[string]string{"Authorization": "Bearer " + token})
+	case "query":
+		return a.print(query(queryParam, token) + "\n")
+	case "env":
+		return a.print(assignment(o, token) + "\n")
+	case "github":
+		return a.printGitHub(o, token, githubEnv)
+	case "curl":
+		if queryParam != "" {
+			// curl encodes what follows the equals sign.
+			return a.print("url-query = " + curlQuote(queryParam+"="+token) + "\n")
+		}
+		return a.print("header = " + curlQuote(header) + "\n")
+	case "json":
+		return a.printTokenJSON(c, o, queryParam)
+	}
+	return a.print(token + "\n")
+}
+
+type tokenJSON struct {
+	Account     string  `json:"account"`
+	Provider    string  `json:"provider"`
+	AccessToken string  `json:"access_token"`
+	TokenType   string  `json:"token_type"`
+	ExpiresAt   *string `json:"expires_at"`
+	ExpiresIn   *int64  `json:"expires_in"`
+	Scope       string  `json:"scope"`
+	Header      string  `json:"header,omitempty"`
+	Query       string  `json:"query,omitempty"`
+}
+
+func (a *app) printTokenJSON(c *session.Credential, o tokenOptions, queryParam string) error {
+	answer := tokenJSON{
+		Account: o.name.String(), Provider: o.name.Provider, AccessToken: c.AccessToken.Reveal(),
+		TokenType: cmp.Or(c.TokenType, "Bearer"), Scope: strings.Join(c.Scopes, " "),
+	}
+	if !c.AccessExpiresAt.IsZero() {
+		at, in := c.AccessExpiresAt.UTC().Format(time.RFC3339), int64(c.AccessExpiresAt.Sub(a.now())/time.Second)
+		answer.ExpiresAt, answer.ExpiresIn = &at, &in
+	}
+	if queryParam != "" {
+		answer.Query = query(queryParam, answer.AccessToken)
+	} else {
+		answer.Header = "Authorization: Bearer " + answer.AccessToken
+	}
+	return a.printJSON(answer)
+}
+
+// githubEnv returns the file that sets variables for the later steps of a GitHub Actions job.
+func (a *app) githubEnv(o tokenOptions) (string, error) {
+	path := a.getenv("GITHUB_ENV")
+	if o.output == "github" && path == "" {
+		return "", usage("--output github needs GITHUB_ENV, which GitHub Actions sets")
+	}
+	return path, nil
+}
+
+// printGitHub masks the token before anything can print it, then sets its variable.
+func (a *app) printGitHub(o tokenOptions, token, githubEnv string) error {
+	if err := a.print("::add-mask::" + token + "\n"); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(githubEnv, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return usage("GITHUB_ENV: %w", err)
+	}
+	_, err = file.WriteString(o.given.TokenVar() + "=" + token + "\n")
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fail.New(fail.Internal, "GITHUB_ENV: %w", err)
+	}
+	return nil
+}
+
+func query(param, token string) string { return param + "=" + url.QueryEscape(token) }
+
+// assignment returns the line that sets the token's variable in a shell.
+func assignment(o tokenOptions, token string) string {
+	variable := o.given.TokenVar()
+	switch o.shell {
+	case "fish":
+		return "set -gx " + variable + " " + shellQuote(token)
+	case "powershell":
+		// PowerShell reads typographic quotes as plain ones.
+		double := strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019", "\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b")
+		return "$env:" + variable + " = '" + double.Replace(token) + "'"
+	}
+	return "export " + variable + "=" + shellQuote(token)
+}
+
+// shellQuote quotes for POSIX shells and fish alike. They differ inside single quotes, where fish takes a
+// backslash before a quote or another backslash for an escape, so both characters are escaped outside.
+func shellQuote(s string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(s) + "'"
+}
+
+// curlQuote quotes for a curl config file.
+func curlQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
