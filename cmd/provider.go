@@ -18,7 +18,7 @@ func (a *app) providerCommand() *cobra.Command {
 your own is a file NAME.yaml in the folder providers beside config.yaml.`,
 		`  tokencli provider list
   tokencli provider show mollie`,
-		a.providerListCommand(), a.providerShowCommand(), a.providerLintCommand())
+		a.providerListCommand(), a.providerShowCommand(), a.providerAddCommand(), a.providerLintCommand(), a.providerSchemaCommand())
 }
 
 type providerJSON struct {

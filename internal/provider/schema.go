@@ -19,8 +19,8 @@ import (
 //go:embed schema.json
 var schemaText string
 
-// SchemaText returns the JSON Schema of a definition file (draft 2020-12).
-func SchemaText() string { return schemaText }
+// Schema returns the JSON Schema of a definition file (draft 2020-12).
+func (Catalog) Schema() string { return schemaText }
 
 // schema is the part of JSON Schema that schema.json uses.
 type schema struct {

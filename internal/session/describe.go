@@ -2,13 +2,14 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
@@ -23,10 +24,11 @@ func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.L
 
 // Describe puts a definition into words, with the settings applied, unknown things included.
 func (s *Session) Describe(name string) ([]Property, error) {
-	d, err := s.Definition(name)
+	config, err := s.config(context.Background(), name, nil)
 	if err != nil {
 		return nil, err
 	}
+	d := config.Definition
 	var properties []Property
 	add := func(name string, values ...string) {
 		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
@@ -63,7 +65,7 @@ func (s *Session) Describe(name string) ([]Property, error) {
 	if d.Has("authorization_code") || len(d.Scopes.Default) > 0 {
 		add("scopes", "default: "+cmp.Or(strings.Join(d.Scopes.Default, " "), "none"), d.Scopes.Note)
 	}
-	add("access token", "valid for: "+life(d.Lifetimes.Access), presented(d))
+	add("access token", "valid for: "+life(d.Lifetimes.Access), presented(config.Presentation))
 	if d.Token[provider.Refresh] != nil {
 		add("refresh token", "valid for: "+life(d.Lifetimes.Refresh), "replaced when used: "+string(d.Rotation))
 	}
@@ -168,9 +170,9 @@ func life(d time.Duration) string {
 	return lasting(d) + ", or as the reply says"
 }
 
-func presented(d *provider.Definition) string {
-	if d.API.QueryParam != "" {
-		return "presented in the query: " + url.QueryEscape(d.API.QueryParam) + "=TOKEN"
+func presented(p oauth.Presentation) string {
+	if query := p.Query("TOKEN"); query != "" {
+		return "presented in the query: " + query
 	}
-	return "presented in the header: Authorization: Bearer TOKEN"
+	return "presented in the header: " + p.Header("TOKEN")
 }

@@ -154,6 +154,15 @@ func (s *Session) Definition(name string) (*provider.Definition, error) {
 	return c.Definition, nil
 }
 
+// Presentation returns how the API of a provider takes a token, and the provider's title.
+func (s *Session) Presentation(ctx context.Context, name string, values map[string]string) (oauth.Presentation, string, error) {
+	c, err := s.config(ctx, name, values)
+	if err != nil {
+		return oauth.Presentation{}, "", err
+	}
+	return c.Presentation, c.Definition.Title, nil
+}
+
 // config returns the configuration of a login with these inputs and kept fields.
 func (s *Session) config(ctx context.Context, name string, values map[string]string) (*oauth.Config, error) {
 	d, err := s.Catalog.Find(name)
