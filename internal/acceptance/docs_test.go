@@ -45,6 +45,9 @@ func TestDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range pages {
+		if filepath.Base(page) == "definitions.md" {
+			continue // holds definitions alone, which package provider lints
+		}
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			blocks, err := harness.Blocks(page)
 			if err != nil {
