@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -21,7 +22,8 @@ const maxToken = 1 << 20
 
 type loginOptions struct {
 	session.Login
-	withToken, quiet bool
+	withToken, withRefreshToken, quiet bool
+	handOver                           argv
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -44,7 +46,8 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
   tokencli login mollie/shop-b --scope payments.read,organizations.read
   tokencli login moneybird --redirect-uri urn:ietf:wg:oauth:2.0:oob
   tokencli login moloni --grant password
-  tokencli login mollie/live --with-token < token.txt`,
+  tokencli login mollie/live --with-token < token.txt
+  tokencli login mollie --hand-over '["gh", "secret", "set", "MOLLIE_LOGIN"]'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("%s takes one account, got %d", cmd.CommandPath(), len(args)).WithHint("%s --help", cmd.CommandPath())
@@ -53,7 +56,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 		},
 		ValidArgsFunction: a.completeProviders,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := a.loginAccount(cmd.Context(), args, o.withToken)
+			name, err := a.loginAccount(cmd.Context(), args, o.withToken || o.withRefreshToken)
 			if err != nil {
 				return err
 			}
@@ -67,6 +70,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f := c.Flags()
 	f.StringVar(&o.ClientID, "client-id", "", "log in as the OAuth client `ID`")
 	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
+	f.StringArrayVar(&o.AddScopes, "add-scope", nil, "request `SCOPE` in addition to the scopes of the stored login; may be repeated")
 	f.StringVar(&o.RedirectURI, "redirect-uri", "", "use the redirect `URI`, which must be registered with the client")
 	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: authorization_code, password or client_credentials")
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
@@ -75,9 +79,12 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
 	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
 	f.BoolVar(&o.withToken, "with-token", false, "read a static token from stdin and keep it; do not contact the provider")
+	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
+	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, warnings and what you must open or paste")
 	_ = c.RegisterFlagCompletionFunc("grant", cobra.FixedCompletions(grants, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("scope", a.completeScopes)
+	_ = c.RegisterFlagCompletionFunc("add-scope", a.completeScopes)
 	_ = c.RegisterFlagCompletionFunc("client-id", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("redirect-uri", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
@@ -85,21 +92,21 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 }
 
 // loginAccount returns the account to log in to: the argument or, on a terminal, the answer to a question.
-func (a *app) loginAccount(ctx context.Context, args []string, withToken bool) (account.Name, error) {
+func (a *app) loginAccount(ctx context.Context, args []string, fromStdin bool) (account.Name, error) {
 	if len(args) == 0 {
-		return a.askProvider(ctx, withToken)
+		return a.askProvider(ctx, fromStdin)
 	}
 	name, err := account.Parse(args[0])
-	if err != nil && withToken {
+	if err != nil && fromStdin {
 		// The argument may be the token, so it is not repeated.
-		return name, usage("--with-token reads the token from stdin; the argument is not an account name").
-			WithHint("tokencli login ACCOUNT --with-token < FILE")
+		return name, usage("the token is read from stdin; the argument is not an account name").
+			Advise(fail.DoReadToken, "ACCOUNT")
 	}
 	return name, err
 }
 
 // askProvider lists the providers and asks for an account at one of them.
-func (a *app) askProvider(ctx context.Context, withToken bool) (account.Name, error) {
+func (a *app) askProvider(ctx context.Context, fromStdin bool) (account.Name, error) {
 	s, err := a.open()
 	if err != nil {
 		return account.Name{}, err
@@ -109,7 +116,7 @@ func (a *app) askProvider(ctx context.Context, withToken bool) (account.Name, er
 		return account.Name{}, err
 	}
 	q := a.asker(ctx)
-	if q == nil || withToken {
+	if q == nil || fromStdin {
 		return account.Name{}, usage("which account?").WithHint("e.g. tokencli login mollie; providers: %s", strings.Join(providers, ", "))
 	}
 	rows := make([][]string, 0, len(providers))
@@ -147,14 +154,10 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	if (o.Receive.TLSCert == "") != (o.Receive.TLSKey == "") {
 		return usage("the certificate and its key (--tls-cert and --tls-key) must be given together")
 	}
-	if o.withToken {
-		if o.Grant != "" && o.Grant != session.GrantStatic {
-			return usage("--with-token and --grant %s exclude each other", redact.Scrub(o.Grant, 40))
-		}
-		if o.StaticToken, err = a.readToken(ctx); err != nil {
-			return err
-		}
+	if err := a.readGivenToken(ctx, &o); err != nil {
+		return err
 	}
+	o.HandOver = o.handOver.words
 	o.Ask = a.asker(ctx)
 	o.Receive.Environ = account.Environ(os.Environ())
 	o.Receive.Stdin, o.Receive.StdinIsTerminal = a.stdin, isTerminal(a.stdin)
@@ -168,7 +171,11 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	if err != nil {
 		return err
 	}
-	if !o.quiet {
+	switch {
+	case o.quiet:
+	case o.handOver.given:
+		a.say("logged in to " + name.String() + "; the login was passed to " + redact.Scrub(o.HandOver[0], 80) + " and is not stored")
+	default:
 		a.sayLoggedIn(name, c, s.CanRefresh(c) == nil)
 	}
 	if owner := s.Owner(ctx, c); owner != "" {
@@ -207,7 +214,24 @@ func (a *app) sayLoggedIn(name account.Name, c *session.Credential, refreshes bo
 	}
 }
 
-// readToken reads a static token from stdin: a hidden line of a terminal, else everything.
+// readGivenToken reads the token that --with-token or --with-refresh-token announces.
+func (a *app) readGivenToken(ctx context.Context, o *loginOptions) (err error) {
+	switch {
+	case o.handOver.given && len(o.handOver.words) == 0:
+		return usage("--hand-over: %w", errArgv)
+	case o.withToken && o.withRefreshToken, o.withToken && o.handOver.given, o.withRefreshToken && o.handOver.given:
+		return usage("--with-token, --with-refresh-token and --hand-over exclude each other")
+	case o.withToken && o.Grant != "" && o.Grant != session.GrantStatic:
+		return usage("--with-token and --grant %s exclude each other", redact.Scrub(o.Grant, 40))
+	case o.withToken:
+		o.StaticToken, err = a.readToken(ctx)
+	case o.withRefreshToken:
+		o.RefreshToken, err = a.readToken(ctx)
+	}
+	return err
+}
+
+// readToken reads a token from stdin: a hidden line of a terminal, else everything.
 func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 	var text string
 	if isTerminal(a.stdin) {
@@ -226,7 +250,7 @@ func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 		text = strings.TrimSpace(string(b))
 	}
 	if text == "" {
-		return "", usage("stdin is empty; expected a token").WithHint("tokencli login ACCOUNT --with-token < FILE")
+		return "", usage("stdin is empty; expected a token").Advise(fail.DoReadToken, "ACCOUNT")
 	}
 	token := session.Secret(text)
 	if !token.Printable() {

@@ -1,17 +1,20 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/sandbox"
@@ -23,29 +26,42 @@ type sandboxOptions struct {
 	providers                         []string
 	consent                           string
 	accessLife, refreshLife, codeLife duration
+	run                               bool     // run a command instead of serving until interrupted
+	command                           []string // empty: the user's shell
 }
 
 func (a *app) sandboxCommand() *cobra.Command {
 	var o sandboxOptions
 	c := &cobra.Command{
-		Use:   "sandbox",
+		Use:   "sandbox [-- [CMD ARG...]]",
 		Short: "Serve local stand-ins of the providers",
-		Long: `Serves strict local stand-ins of the built-in providers until it is interrupted: for trying tokencli out,
-and for tests of your own code. stdout gets the lines that point tokencli to it; they also name a
-throw-away store, state and configuration, which are deleted at the end, so that no real login is touched.
-What is asked for, and why it is refused, goes to stderr.`,
+		Long: `Serves strict local stand-ins of the built-in providers until it is interrupted: to try tokencli out, and to
+test your own code. stdout gets the lines that point tokencli to it. They also set a temporary store, state
+and configuration, which are deleted at the end, so that no real login is touched. Each request, and why it
+is refused, goes to stderr.
+
+With --, it runs CMD (by default your shell) with these settings, and ends when CMD ends.`,
 		Example: `  tokencli sandbox
-  tokencli sandbox --provider mollie --access-life 90s --consent allow`,
-		Args: noArgs,
+  tokencli sandbox --provider mollie --access-life 90s --consent allow
+  tokencli sandbox --
+  tokencli sandbox --consent allow -- ./test.sh`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			dash := cmd.ArgsLenAtDash()
+			if o.run = dash >= 0; !o.run {
+				return noArgs(cmd, args)
+			}
+			o.command = args[dash:]
+			return noArgs(cmd, args[:dash])
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.sandbox(cmd.Context(), o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "address of this machine to listen on; port 0 picks a free one")
-	f.StringArrayVar(&o.providers, "provider", nil, "a provider to play; may be repeated (default all five)")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "listen on `HOST:PORT` of this machine; port 0 picks a free one")
+	f.StringArrayVar(&o.providers, "provider", nil, "serve `PROVIDER` only; may be repeated (default: all five)")
 	f.StringVar(&o.consent, "consent", "ask", "what the consent page does: ask, allow or deny")
-	f.Var(&o.accessLife, "access-life", "life of access tokens (default: as the provider documents it)")
-	f.Var(&o.refreshLife, "refresh-life", "life of refresh tokens (default: as the provider documents it)")
-	f.Var(&o.codeLife, "code-life", "life of authorization codes (default: as the provider documents it)")
+	f.Var(&o.accessLife, "access-life", "let access tokens expire after `DURATION` (default: as the provider documents it)")
+	f.Var(&o.refreshLife, "refresh-life", "let refresh tokens expire after `DURATION` (default: as the provider documents it)")
+	f.Var(&o.codeLife, "code-life", "let authorization codes expire after `DURATION` (default: as the provider documents it)")
 	_ = c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(sandbox.Providers(), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("consent", cobra.FixedCompletions([]string{"ask", "allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -73,20 +89,16 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	defer listener.Close()
 	dir, err := os.MkdirTemp("", "tokencli-sandbox-")
 	if err != nil {
-		return fail.New(fail.Store, "no throw-away folder can be made: %w", err)
+		return fail.New(fail.Store, "cannot create a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	key := filepath.Join(dir, "key.txt")
-	if _, _, err := session.InitKeyFile(key); err != nil {
+	variables, err := sandboxSettings(server.Variables(listener.URL), listener.URL, dir)
+	if err != nil {
 		return err
 	}
-	variables := append(server.Variables(listener.URL),
-		sandbox.Variable{Name: sandboxMarker, Value: listener.URL},
-		sandbox.Variable{Name: "TOKENCLI_STORE", Value: "file"},
-		sandbox.Variable{Name: "TOKENCLI_FILE_KEY", Value: key},
-		sandbox.Variable{Name: "TOKENCLI_STATE_DIR", Value: filepath.Join(dir, "state")},
-		sandbox.Variable{Name: "TOKENCLI_CONFIG_DIR", Value: filepath.Join(dir, "config")},
-	)
+	if o.run {
+		return a.runInSandbox(o.command, variables)
+	}
 	var lines strings.Builder
 	for _, v := range variables {
 		fmt.Fprintf(&lines, "export %s=%s\n", v.Name, shellQuote(v.Value))
@@ -99,10 +111,55 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	return nil
 }
 
-// sandboxMarker is the variable that tells that the settings are a sandbox's and end with it.
+// sandboxSettings returns the variables that point tokencli to the sandbox, and to a store of its own in dir.
+func sandboxSettings(variables []sandbox.Variable, url, dir string) ([]sandbox.Variable, error) {
+	key := filepath.Join(dir, "key.txt")
+	if _, _, err := session.InitKeyFile(key); err != nil {
+		return nil, err
+	}
+	return append(variables,
+		sandbox.Variable{Name: sandboxMarker, Value: url},
+		sandbox.Variable{Name: account.StoreVar, Value: "file"},
+		sandbox.Variable{Name: account.FileKey, Value: key},
+		sandbox.Variable{Name: account.StateDir, Value: filepath.Join(dir, "state")},
+		sandbox.Variable{Name: account.ConfigDir, Value: filepath.Join(dir, "config")},
+	), nil
+}
+
+// runInSandbox runs a command with the sandbox's variables in place of all of tokencli's.
+func (a *app) runInSandbox(command []string, variables []sandbox.Variable) error {
+	if len(command) == 0 {
+		command = []string{userShell(a.getenv)}
+		a.say("this shell uses the sandbox; try `tokencli login monta`, and end it with `exit`")
+	}
+	path, err := lookUp(command[0])
+	if err != nil {
+		return err
+	}
+	var environ []string
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "TOKENCLI_") {
+			environ = append(environ, entry)
+		}
+	}
+	for _, v := range variables {
+		environ = setVariable(environ, v.Name, v.Value)
+	}
+	return a.runChild(path, command, environ)
+}
+
+// userShell is the shell of the user, or that of every system.
+func userShell(getenv func(string) string) string {
+	if runtime.GOOS == "windows" {
+		return cmp.Or(getenv("COMSPEC"), "cmd.exe")
+	}
+	return cmp.Or(getenv("SHELL"), "/bin/sh")
+}
+
+// sandboxMarker is the variable that says that the settings are those of a sandbox.
 const sandboxMarker = "TOKENCLI_SANDBOX"
 
-// loopbackOnly keeps the sandbox on this machine: it hands out logins to everybody who asks.
+// loopbackOnly keeps the sandbox on this machine: it grants logins to everyone.
 func loopbackOnly(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

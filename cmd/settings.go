@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,6 +33,7 @@ type settings struct {
 	StateDir        string
 	ConfigFile      string
 	DefinitionDir   string
+	vault           map[string]string // from config.yaml, by environment variable, which has precedence
 	accounts        map[account.Name]session.Defaults
 }
 
@@ -44,7 +46,7 @@ func (s *settings) getenv(environment func(string) string) func(string) string {
 		if value == "" && name == account.FileKey && environment(account.FilePassphrase) == "" {
 			return s.FileKey
 		}
-		return value
+		return cmp.Or(value, s.vault[name])
 	}
 }
 
@@ -112,8 +114,27 @@ func readSettings(getenv func(string) string) (*settings, error) {
 	if s.OnRotate, err = onRotate(v.GetString("on_rotate"), file.OnRotate, s.ConfigFile); err != nil {
 		return nil, err
 	}
+	if s.vault, err = file.Vault.variables(s.ConfigFile); err != nil {
+		return nil, err
+	}
 	s.accounts, err = accountsOf(file, s.ConfigFile)
 	return s, err
+}
+
+// variables returns the settings of Vault by the environment variable that each stands for.
+func (v configVault) variables(path string) (map[string]string, error) {
+	variables := map[string]string{
+		"VAULT_ADDR": v.Address, account.VaultMount: v.Mount, account.VaultPath: v.Path,
+		account.VaultAuth: v.Auth, account.VaultAuthMount: v.AuthMount, account.VaultRole: v.Role,
+	}
+	for variable, value := range variables {
+		clean, err := account.Clean(path+": vault ("+variable+")", value)
+		if err != nil {
+			return nil, err
+		}
+		variables[variable] = clean
+	}
+	return variables, nil
 }
 
 // scalars returns the settings that are a single text, each from the environment, else config.yaml, else the

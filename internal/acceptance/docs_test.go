@@ -196,6 +196,7 @@ func newReader(t *testing.T) *reader {
 		t.Fatal(err)
 	}
 	r.env["BROWSER"] = "fakebrowser"
+	r.env["GITHUB_ENV"] = filepath.Join(r.home, "github-env")
 	if err := served.Variables(r.env); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func (r *reader) read(t *testing.T, blocks []harness.Block) {
 			}
 		case "console":
 			r.addConsole(block)
-		case "text", "json":
+		case "text", "json", "hcl":
 		default:
 			t.Errorf("%d: a block in the language %q", block.Line, block.Language)
 		}
