@@ -60,10 +60,13 @@ func Main(version string) (code int) {
 	}()
 	signals := new(interruption)
 	defer signals.stop()
-	if code, done := a.quickToken(signals, os.Args[1:]); done {
-		return code
+	args := asHelper(os.Args)
+	for _, quick := range []func(context.Context, []string) (int, bool){a.quickToken, a.quickHelper} {
+		if code, done := quick(signals, args); done {
+			return code
+		}
 	}
-	return a.run(signals.listen(), os.Args[1:])
+	return a.run(signals.listen(), args)
 }
 
 func newApp(version string) *app {

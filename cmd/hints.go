@@ -77,6 +77,8 @@ var hints = [fail.Actions]string{
 	fail.DoRequestSmallerPages:   "request smaller pages",
 	fail.DoRefreshOrLogIn:        "tokencli refresh %[1]s, or tokencli login %[1]s",
 	fail.DoReplaceToken:          "create a new token at the provider, then `tokencli login %s --with-token`",
+	fail.DoMapRegistry:           "add it to helpers.docker in config.yaml, e.g. helpers: {docker: {registry.example.com: gitlab}}",
+	fail.DoManageLogins:          "use `tokencli login ACCOUNT` and `tokencli revoke ACCOUNT`",
 	fail.DoGivePath:              "e.g. tokencli api mollie organizations/me",
 
 	// Logins and refreshes.

@@ -33,7 +33,8 @@ type settings struct {
 	StateDir        string
 	ConfigFile      string
 	DefinitionDir   string
-	vault           map[string]string // from config.yaml, by environment variable, which has precedence
+	vault           map[string]string       // from config.yaml, by environment variable, which has precedence
+	Registries      map[string]account.Name // docker registries by host
 	accounts        map[account.Name]session.Defaults
 }
 
@@ -115,6 +116,9 @@ func readSettings(getenv func(string) string) (*settings, error) {
 		return nil, err
 	}
 	if s.vault, err = file.Vault.variables(s.ConfigFile); err != nil {
+		return nil, err
+	}
+	if s.Registries, err = registriesOf(file.Helpers, s.ConfigFile); err != nil {
 		return nil, err
 	}
 	s.accounts, err = accountsOf(file, s.ConfigFile)

@@ -22,13 +22,14 @@ var update = flag.Bool("update", false, "write the generated files that tests co
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"tokencli":    func() { os.Exit(cmd.Main("")) },
-		"fakebrowser": fakeBrowser,
-		"herd":        herd,
-		"person":      person,
-		"interrupt":   interrupt,
-		"saver":       saver,
-		"sandboxcurl": curlAtSandbox,
+		"tokencli":                   func() { os.Exit(cmd.Main("")) },
+		"docker-credential-tokencli": func() { os.Exit(cmd.Main("")) },
+		"fakebrowser":                fakeBrowser,
+		"herd":                       herd,
+		"person":                     person,
+		"interrupt":                  interrupt,
+		"saver":                      saver,
+		"sandboxcurl":                curlAtSandbox,
 	})
 }
 

@@ -77,6 +77,7 @@ import (
 //	port VARIABLE                  sets VARIABLE to a port that is free
 //	listen VARIABLE KIND           a server that behaves badly: accept (and never answer), close
 //	vault                          starts a Vault server and makes it the store: VAULT_ADDR, VAULT_TOKEN
+//	toolserver KIND VARIABLE ...   a server that asks for a credential, see cmdToolServer
 //	jsonfield NAME VALUE           stdout is a JSON object with that field
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"sandbox":   cmdSandbox,
@@ -103,6 +104,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"port":      cmdPort,
 	"listen":    cmdListen,
 	"jsonfield": cmdJSONField,
+
+	"toolserver": cmdToolServer,
 
 	"certificate": cmdCertificate,
 	"vault":       cmdVault,

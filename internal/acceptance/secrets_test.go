@@ -254,6 +254,7 @@ func TestSecretsStayInside(t *testing.T) {
 		run(how{}, "refresh", name)
 		run(how{}, "whoami", name)
 		run(how{}, "exec", name, "--", program)
+		run(how{answer: true}, "helper", "kubectl", name)
 		run(how{}, "status", name)
 		// What a person puts into the wrong place.
 		for _, args := range [][]string{

@@ -201,6 +201,11 @@ const (
 	// DoGivePath: give an account and a path of its API.
 	DoGivePath
 
+	// DoMapRegistry: name the account of the registry in the configuration.
+	DoMapRegistry
+	// DoManageLogins: log in and delete logins with tokencli itself.
+	DoManageLogins
+
 	// Actions counts the actions and is none itself.
 	Actions
 )

@@ -56,7 +56,7 @@ func (t *tokens) Token(ctx context.Context) (string, error) {
 	if t.held != nil && t.held.Fresh(now, 0) {
 		return t.held.AccessToken.Reveal(), nil
 	}
-	c, err := t.session.tokenForUse(ctx, t.name, t.minTTL)
+	c, err := t.session.TokenForUse(ctx, t.name, t.minTTL)
 	if err := t.hold(c, err); err != nil {
 		return "", err
 	}

@@ -108,8 +108,8 @@ func (s *Session) usable(err error) error {
 	return err
 }
 
-// tokenForUse is Token for a caller that uses the token itself: an unsaved refresh is a warning.
-func (s *Session) tokenForUse(ctx context.Context, name account.Name, minTTL time.Duration) (*credential.Credential, error) {
+// TokenForUse is Token for a caller that uses the token itself: an unsaved refresh is a warning.
+func (s *Session) TokenForUse(ctx context.Context, name account.Name, minTTL time.Duration) (*credential.Credential, error) {
 	c, err := s.Token(ctx, name, minTTL)
 	return s.warnUnsaved(c, err)
 }
