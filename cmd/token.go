@@ -24,9 +24,9 @@ var outputs = [...]struct{ name, prints string }{
 	{"headers", "all headers of a request, as a JSON object"},
 	{"query", "access_token=TOKEN, for a provider that takes it in the query"},
 	{"json", "the token and what is known about it"},
-	{"env", "export MOLLIE_ACCESS_TOKEN='...', safe to eval"},
+	{"env", "export NAME='...', safe to eval"},
 	{"curl", "a curl config line, so that the token is on no command line"},
-	{"github", "masks the token and sets MOLLIE_ACCESS_TOKEN in a GitHub Actions job"},
+	{"github", "masks the token and sets its variable in a GitHub Actions job"},
 }
 
 func outputNames() []string {
