@@ -190,7 +190,7 @@ func (a *app) token(ctx context.Context, o tokenOptions) error {
 	if err != nil {
 		return err
 	}
-	queryParam, err := presentation(s, o)
+	present, err := presentation(s, o)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (a *app) token(ctx context.Context, o tokenOptions) error {
 	} else if err != nil {
 		return err
 	}
-	if printErr := a.printToken(c, o, queryParam, githubEnv); printErr != nil {
+	if printErr := a.printToken(c, o, present, githubEnv); printErr != nil {
 		return printErr
 	}
 	return err

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"cmp"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -11,51 +10,55 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// presentation returns the query parameter that takes the token, empty for a header, and refuses a format
-// that the provider's API would not accept. raw and env, which scripts use most, need no definition.
-func presentation(s *session.Session, o tokenOptions) (queryParam string, err error) {
+// presenter returns how a provider's API takes the token of a credential.
+type presenter func(*session.Credential) (session.Presentation, error)
+
+// presentation refuses a format that the provider's API would not accept. raw, env and github, which
+// scripts use most, need no definition.
+func presentation(s *session.Session, o tokenOptions) (presenter, error) {
 	if o.output == "raw" || o.output == "env" || o.output == "github" {
-		return "", nil
+		return nil, nil
 	}
 	d, err := s.Definition(o.name.Provider)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	switch queryParam = d.API.QueryParam; {
-	case (o.output == "header" || o.output == "headers") && queryParam != "":
-		return "", usage("%s takes no Authorization header: its token goes in the query", d.Title).
+	switch inQuery := d.API.QueryParam != ""; {
+	case (o.output == "header" || o.output == "headers") && inQuery:
+		return nil, usage("%s takes no Authorization header: its token goes in the query", d.Title).
 			WithHint("curl \"https://...?$(tokencli token %s -o query)\"", o.given)
-	case o.output == "query" && queryParam == "":
-		return "", usage("%s does not take the token in the query", d.Title).
+	case o.output == "query" && !inQuery:
+		return nil, usage("%s does not take the token in the query", d.Title).
 			WithHint("curl -H \"$(tokencli token %s --header)\" https://...", o.given)
 	}
-	return queryParam, nil
+	return func(c *session.Credential) (session.Presentation, error) { return s.Presentation(d, c) }, nil
 }
 
-func (a *app) printToken(c *session.Credential, o tokenOptions, queryParam, githubEnv string) error {
+func (a *app) printToken(c *session.Credential, o tokenOptions, present presenter, githubEnv string) error {
 	token := c.AccessToken.Reveal()
-	header := "Authorization: Bearer " + token
 	switch o.output {
-	case "header":
-		return a.print(header + "\n")
-	case "headers":
-		return a.printJSON(map[string]string{"Authorization": "Bearer " + token})
-	case "query":
-		return a.print(query(queryParam, token) + "\n")
 	case "env":
 		return a.print(assignment(o, token) + "\n")
 	case "github":
 		return a.printGitHub(o, token, githubEnv)
-	case "curl":
-		if queryParam != "" {
-			// curl encodes what follows the equals sign.
-			return a.print("url-query = " + curlQuote(queryParam+"="+token) + "\n")
-		}
-		return a.print("header = " + curlQuote(header) + "\n")
-	case "json":
-		return a.printTokenJSON(c, o, queryParam)
+	case "raw":
+		return a.print(token + "\n")
 	}
-	return a.print(token + "\n")
+	p, err := present(c)
+	if err != nil {
+		return err
+	}
+	switch o.output {
+	case "header":
+		return a.print(p.Header(token) + "\n")
+	case "headers":
+		return a.printJSON(p.Headers(token))
+	case "query":
+		return a.print(p.Query(token) + "\n")
+	case "curl":
+		return a.print(p.CurlConfig(token))
+	}
+	return a.printTokenJSON(c, o, p)
 }
 
 type tokenJSON struct {
@@ -70,7 +73,7 @@ type tokenJSON struct {
 	Query       string  `json:"query,omitempty"`
 }
 
-func (a *app) printTokenJSON(c *session.Credential, o tokenOptions, queryParam string) error {
+func (a *app) printTokenJSON(c *session.Credential, o tokenOptions, p session.Presentation) error {
 	answer := tokenJSON{
 		Account: o.name.String(), Provider: o.name.Provider, AccessToken: c.AccessToken.Reveal(),
 		TokenType: cmp.Or(c.TokenType, "Bearer"), Scope: strings.Join(c.Scopes, " "),
@@ -79,11 +82,7 @@ func (a *app) printTokenJSON(c *session.Credential, o tokenOptions, queryParam s
 		at, in := c.AccessExpiresAt.UTC().Format(time.RFC3339), int64(c.AccessExpiresAt.Sub(a.now())/time.Second)
 		answer.ExpiresAt, answer.ExpiresIn = &at, &in
 	}
-	if queryParam != "" {
-		answer.Query = query(queryParam, answer.AccessToken)
-	} else {
-		answer.Header = "Authorization: Bearer " + answer.AccessToken
-	}
+	answer.Query, answer.Header = p.Query(answer.AccessToken), p.Header(answer.AccessToken)
 	return a.printJSON(answer)
 }
 
@@ -115,8 +114,6 @@ func (a *app) printGitHub(o tokenOptions, token, githubEnv string) error {
 	return nil
 }
 
-func query(param, token string) string { return param + "=" + url.QueryEscape(token) }
-
 // assignment returns the line that sets the token's variable in a shell.
 func assignment(o tokenOptions, token string) string {
 	variable := o.given.TokenVar()
@@ -135,9 +132,4 @@ func assignment(o tokenOptions, token string) string {
 // backslash before a quote or another backslash for an escape, so both characters are escaped outside.
 func shellQuote(s string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(s) + "'"
-}
-
-// curlQuote quotes for a curl config file.
-func curlQuote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

@@ -61,10 +61,8 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 		probe.JSON = provider.ExpandJSON(probe.JSON, c.values)
 	}
 	var err error
-	if c.Presentation, err = newPresentation(d.API, c.values, values["client_id"]); err != nil {
-		return nil, fail.New(fail.Usage, "%s: api.headers.%w", d.Name, err)
-	}
-	return c, nil
+	c.Presentation, err = NewPresentation(d, values)
+	return c, err
 }
 
 // resolve gives one address its final form. One that needs a value which is not known becomes empty.

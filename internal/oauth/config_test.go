@@ -234,7 +234,7 @@ func TestPresentation(t *testing.T) {
 			"header = \"Authorization: Bearer a b\"\nheader = \"Notion-Version: 2022\"\n", "Bearer",
 		},
 	} {
-		p, err := newPresentation(tt.api, map[string]string{}, "")
+		p, err := NewPresentation(&provider.Definition{API: tt.api}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

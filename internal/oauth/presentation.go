@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
@@ -19,21 +20,28 @@ type Presentation struct {
 	headers        map[string]string // constant headers of every request
 }
 
-// newPresentation takes the words of a definition. Values fill the placeholders of its headers; a header
-// that is one placeholder without a value is left out.
-func newPresentation(api provider.API, values map[string]string, clientID string) (Presentation, error) {
+// NewPresentation returns the presentation that a definition describes. Inputs, kept fields and client_id
+// in values fill the placeholders of its headers; a header that is one placeholder without a value is left
+// out.
+func NewPresentation(d *provider.Definition, values map[string]string) (Presentation, error) {
+	api := d.API
 	p := Presentation{header: cmp.Or(api.Header, "Authorization"), scheme: cmp.Or(api.Scheme, "Bearer"), param: api.QueryParam, headers: map[string]string{}}
 	all := provider.Params{}
 	for name, template := range api.Headers {
 		all[name] = provider.Values{template}
 	}
-	known := maps.Clone(values)
-	known["client_id"] = clientID
+	known := map[string]string{"client_id": values["client_id"]}
+	for _, name := range d.Placeholders() {
+		known[name] = values[name]
+	}
 	expanded, err := all.Expand(known)
 	for name, values := range expanded {
 		p.headers[name] = values[0]
 	}
-	return p, err
+	if err != nil {
+		return p, fail.New(fail.Usage, "%s: api.headers.%w", d.Name, err)
+	}
+	return p, nil
 }
 
 // QueryParam returns the query parameter that takes the token, or "" where a header does.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -24,6 +25,9 @@ type Secret = credential.Secret
 
 // Credential is what is kept for an account; see package credential.
 type Credential = credential.Credential
+
+// Presentation is how an API takes a token; see package oauth.
+type Presentation = oauth.Presentation
 
 // The grants that the command line has to tell apart.
 const (
@@ -154,13 +158,17 @@ func (s *Session) Definition(name string) (*provider.Definition, error) {
 	return c.Definition, nil
 }
 
-// Presentation returns how the API of a provider takes a token, and the provider's title.
-func (s *Session) Presentation(ctx context.Context, name string, values map[string]string) (oauth.Presentation, string, error) {
-	c, err := s.config(ctx, name, values)
-	if err != nil {
-		return oauth.Presentation{}, "", err
-	}
-	return c.Presentation, c.Definition.Title, nil
+// Presentation returns how the API of a provider takes the token of a credential.
+func (s *Session) Presentation(d *provider.Definition, c *credential.Credential) (oauth.Presentation, error) {
+	return oauth.NewPresentation(d, values(c))
+}
+
+// values returns what fills the placeholders of a definition for a login.
+func values(c *credential.Credential) map[string]string {
+	all := map[string]string{"client_id": c.ClientID}
+	maps.Copy(all, c.Inputs)
+	maps.Copy(all, c.Kept)
+	return all
 }
 
 // config returns the configuration of a login with these inputs and kept fields.
@@ -173,8 +181,14 @@ func (s *Session) config(ctx context.Context, name string, values map[string]str
 	return oauth.Resolve(ctx, d, values, nil, oauth.Base{URL: s.Getenv(setting), Setting: setting})
 }
 
+// client returns a client for an account whose credential is not at hand.
 func (s *Session) client(name account.Name) (*oauth.Client, error) {
-	c, err := s.config(context.Background(), name.Provider, nil)
+	return s.clientOf(context.Background(), name, nil)
+}
+
+// clientOf returns a client for a login with these inputs and kept fields.
+func (s *Session) clientOf(ctx context.Context, name account.Name, values map[string]string) (*oauth.Client, error) {
+	c, err := s.config(ctx, name.Provider, values)
 	if err != nil {
 		return nil, err
 	}
@@ -188,8 +202,8 @@ func (s *Session) refresher() *refresh.Refresher {
 	}
 	return &refresh.Refresher{
 		Store: s.Store, StateDir: s.StateDir, Getenv: s.Getenv, Environ: environ, Tell: s.Tell, Now: s.now,
-		Client: func(_ context.Context, c *credential.Credential) (*oauth.Client, error) {
-			return s.client(c.Account)
+		Client: func(ctx context.Context, c *credential.Credential) (*oauth.Client, error) {
+			return s.clientOf(ctx, c.Account, values(c))
 		},
 		DiscardRotated: s.DiscardRotated, OnRotate: s.OnRotate, Bounds: s.bounds,
 	}
