@@ -158,8 +158,18 @@ func (s *Session) Definition(name string) (*provider.Definition, error) {
 	return c.Definition, nil
 }
 
-// Presentation returns how the API of a provider takes the token of a credential.
-func (s *Session) Presentation(d *provider.Definition, c *credential.Credential) (oauth.Presentation, error) {
+// Presentation returns how the API of a provider takes a token, and the provider's title. Inputs, kept fields
+// and client_id in values fill its constant headers.
+func (s *Session) Presentation(ctx context.Context, name string, values map[string]string) (Presentation, string, error) {
+	c, err := s.config(ctx, name, values)
+	if err != nil {
+		return Presentation{}, "", err
+	}
+	return c.Presentation, c.Definition.Title, nil
+}
+
+// PresentationOf returns how the API takes the token of a credential, whose provider has this definition.
+func (s *Session) PresentationOf(d *provider.Definition, c *credential.Credential) (Presentation, error) {
 	return oauth.NewPresentation(d, values(c))
 }
 
