@@ -49,6 +49,8 @@ var hints = [fail.Actions]string{
 	fail.DoMountKV2:              "set %s to a mount of that kind, or enable one: vault secrets enable -path=%s -version=2 kv",
 	fail.DoUseHTTPS:              "use https in %s",
 	fail.DoInspectRecord:         "inspect it with `%s`, and delete it with `%s`",
+	fail.DoUseMovedLogin:         "set TOKENCLI_STORE=%s, or make a new login here: tokencli login %s",
+	fail.DoRevokeThere:           "keep that one, or end it first: TOKENCLI_STORE=%s tokencli revoke %s",
 	fail.DoTryAgain:              "try again",
 	fail.DoRestoreFile:           "restore %s from a backup, or delete it and log in again",
 	fail.DoSetInstead:            "it was encrypted with another setting: set %s and unset %s",

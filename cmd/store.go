@@ -24,7 +24,7 @@ func (a *app) storeCommand() *cobra.Command {
 names another store. The keychain and the env store need no preparation; the file store needs a key.`,
 		`  tokencli store init file --config
   tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
-		a.storeInitCommand(), a.storeRewrapCommand())
+		a.storeInitCommand(), a.storeMoveCommand(), a.storeRewrapCommand())
 }
 
 type storeInitOptions struct {
@@ -242,4 +242,51 @@ func (a *app) fileStore() (*store.File, error) {
 		return nil, err
 	}
 	return s.Store.(*store.File), nil
+}
+
+func (a *app) storeMoveCommand() *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use:   "move --to STORE ACCOUNT...",
+		Short: "Move logins to another store",
+		Long: `Moves logins from the store in use to another one: keychain, file or vault. A login is in one store at a time:
+the old record is marked, the new one is written and read back, and a pointer without tokens is left. On the
+pointer, token, refresh and revoke exit with 4 and name the new store; revoke --local removes it.
+
+If the other store already holds another login of the account, nothing is changed (exit 2). A move that was
+interrupted is finished by running it again.`,
+		Example: "  tokencli store move --to vault mollie moneybird",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || to == "" {
+				return usage("which account, and to which store?").WithHint("tokencli store move --to vault ACCOUNT")
+			}
+			_, err := parseAccounts(args)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.storeMove(cmd.Context(), to, args) },
+	}
+	c.Flags().StringVar(&to, "to", "", "the store to move to: keychain, file or vault")
+	return c
+}
+
+func (a *app) storeMove(ctx context.Context, to string, args []string) error {
+	names, err := parseAccounts(args)
+	if err != nil {
+		return err
+	}
+	from, err := a.open()
+	if err != nil {
+		return err
+	}
+	target, err := a.open(func(o *session.Options) { o.Store = to })
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, name := range names {
+		if err := from.Move(ctx, target, name); err != nil {
+			first = a.goOn(first, err)
+		}
+	}
+	return first
 }

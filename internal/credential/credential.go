@@ -73,6 +73,9 @@ type Credential struct {
 	Ended time.Time
 	// EndedReason is the provider's own word for that, such as invalid_grant.
 	EndedReason string
+	// MovedTo is the store that this login was moved to. A record that still has tokens as well is being
+	// moved; one without is a pointer.
+	MovedTo string
 }
 
 // Unlimited is the lifetime of a token that does not expire.

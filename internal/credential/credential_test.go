@@ -25,6 +25,7 @@ func full() *credential.Credential {
 		AccessToken: "access-token", TokenType: "bearer", RefreshToken: "refresh-token",
 		ObtainedAt: now, AccessExpiresAt: now.Add(time.Hour), RefreshExpiresAt: now.Add(24 * time.Hour),
 		Generation: 7, Presented: now.Add(time.Minute), Ended: now.Add(2 * time.Minute), EndedReason: "invalid_grant",
+		MovedTo: "vault",
 	}
 }
 

@@ -46,6 +46,7 @@ type stored struct {
 	RefusedAt         time.Time         `json:"refused_at,omitzero"`
 	Ended             time.Time         `json:"ended,omitzero"`
 	EndedReason       string            `json:"ended_reason,omitempty"`
+	MovedTo           string            `json:"moved_to,omitempty"`
 }
 
 // Encode returns the stored form of c, secrets included. Only stores and rescue files may use it. What Decode
@@ -83,6 +84,7 @@ func Encode(c *Credential) ([]byte, error) {
 		RefusedAt:         c.RefusedAt.UTC().Round(0),
 		Ended:             c.Ended.UTC().Round(0),
 		EndedReason:       c.EndedReason,
+		MovedTo:           c.MovedTo,
 	})
 }
 
@@ -153,6 +155,7 @@ func (s *stored) credential(name account.Name) *Credential {
 		RefusedAt:        s.RefusedAt.UTC(),
 		Ended:            s.Ended.UTC(),
 		EndedReason:      s.EndedReason,
+		MovedTo:          s.MovedTo,
 	}
 }
 

@@ -200,6 +200,10 @@ const (
 
 	// DoGivePath: give an account and a path of its API.
 	DoGivePath
+	// DoUseMovedLogin: use the store [store], or log in to [account] again.
+	DoUseMovedLogin
+	// DoRevokeThere: revoke the login in the store [store] of [account] first.
+	DoRevokeThere
 
 	// DoMapRegistry: name the account of the registry in the configuration.
 	DoMapRegistry

@@ -27,6 +27,9 @@ type Method struct {
 // With force the provider is to be contacted even if the login has ended or expired.
 func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, force bool) (*Method, error) {
 	name := c.Account
+	if err := Moved(c); err != nil {
+		return nil, err
+	}
 	if c.Grant == credential.Static {
 		return nil, fail.New(fail.Usage, "%s is a static token, which cannot be refreshed", name).Advise(fail.DoReplaceToken, name)
 	}
@@ -74,6 +77,17 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 // ErrExpired says that a credential cannot be refreshed because the login has ended or expired, or has no
 // refresh token.
 var ErrExpired = errors.New("the login has expired")
+
+// Moved returns the failure of a login that was moved to another store, or is being moved, and nil otherwise. The
+// living copy is the one there.
+func Moved(c *credential.Credential) error {
+	if c.MovedTo == "" {
+		return nil
+	}
+	e := fail.New(fail.LoginNeeded, "the login of %s was moved to the %s store", c.Account, c.MovedTo).Advise(fail.DoUseMovedLogin, c.MovedTo, c.Account)
+	e.Err = ErrExpired
+	return e
+}
 
 // missingClient names the client setting that a refresh needs and the environment lacks.
 func missingClient(c *credential.Credential, d *provider.Definition) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/refresh"
 )
 
 // Revoke ends the login at the provider, if that has a way, and deletes it. With local it only deletes. If
@@ -69,6 +70,9 @@ func (s *Session) forgetName(ctx context.Context, name account.Name, absence err
 
 func (s *Session) revokeLocked(ctx context.Context, client *oauth.Client, c *credential.Credential, local bool) error {
 	byHand := true
+	if err := refresh.Moved(c); err != nil && !local {
+		return err
+	}
 	if !local && c.Grant != credential.Static {
 		// Even if nothing would be sent: settings that point elsewhere mean another login.
 		err := s.mayUse(c, client.Definition)
