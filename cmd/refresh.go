@@ -93,10 +93,18 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions)
 		if o.names, err = s.Accounts(ctx); err != nil {
 			return err
 		}
+		if len(o.names) == 0 {
+			if err := checkEmpty(ctx, s); err != nil {
+				return err
+			}
+		}
 	}
 	b := &batch{
 		app: a, session: s, refreshOptions: o, terminal: isTerminal(os.Stderr),
 		answers: make([]refreshJSON, len(o.names)), failures: make([]error, len(o.names)),
+	}
+	if o.all {
+		b.since = time.Now()
 	}
 	b.run(ctx, b.due(ctx))
 	if ctx.Err() == nil && (b.terminal || len(o.names) == 0) {
@@ -115,7 +123,8 @@ type batch struct {
 	*app
 	refreshOptions
 	session  *session.Session
-	terminal bool // whether to show the progress
+	terminal bool      // whether to show the progress
+	since    time.Time // when the run began; zero for accounts that were named
 
 	answers  []refreshJSON // one for each account
 	failures []error       // one for each account; reported already
@@ -190,13 +199,13 @@ func (b *batch) one(ctx context.Context, i int) {
 		return
 	}
 	name := b.names[i]
-	c, err := b.session.Refresh(ctx, name)
+	c, err := b.session.RefreshSince(ctx, name, b.since)
 	if wait := session.RetryAfter(err); b.all && wait > 0 && wait <= maxPause {
 		b.say(fmt.Sprintf("%s: the provider asks to wait %s", name, wait.Round(time.Second)))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
-			c, err = b.session.Refresh(ctx, name)
+			c, err = b.session.RefreshSince(ctx, name, b.since)
 		}
 	}
 	answer := &b.answers[i]

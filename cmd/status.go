@@ -12,6 +12,7 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/store"
 )
 
 type statusOptions struct {
@@ -99,6 +100,11 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 	if ctx.Err() != nil {
 		return fail.New(fail.Interrupted, "interrupted")
 	}
+	if len(names) == 0 {
+		if first = checkEmpty(ctx, s); first != nil {
+			return first
+		}
+	}
 	if len(rows) == 0 && len(o.names) == 0 && first == nil && !o.asJSON {
 		a.say("no account is logged in")
 		a.hint("tokencli login PROVIDER; `tokencli provider list` lists the providers")
@@ -110,6 +116,23 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 		return first
 	}
 	return needsAttention(rows, o.within, a.now())
+}
+
+// checkEmpty returns the failure of a store without logins that cannot be used, or that is probably not the one
+// that was meant: a job without the settings of the user's shell must not report success.
+func checkEmpty(ctx context.Context, s *session.Session) error {
+	if s.Store.Traits().ReadOnly {
+		return nil
+	}
+	if err := store.Check(ctx, s.Store); err != nil {
+		return err
+	}
+	others, err := store.Others(ctx, s.StateDir, s.Store.Kind())
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return fail.New(fail.LoginNeeded, "the %s store is empty, but the %s store has logins", s.Store.Kind(), strings.Join(others, " store and the ")).
+		WithHint("set TOKENCLI_STORE=%s, or store in config.yaml, if that one is meant", others[0])
 }
 
 // needsAttention is the failure of --check: accounts that need a login, or will unless they are refreshed.

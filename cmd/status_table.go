@@ -29,8 +29,11 @@ func statusTable(accounts []accountStatus, now time.Time, to screen) string {
 		name := len(rows[i+1][0])
 		out.WriteString(lines[i+1][:name])
 		out.WriteString(strings.Replace(lines[i+1][name:], string(st.State), to.paint(stateColour(st, now), string(st.State)), 1))
+		const indent = "  "
+		if by := st.Refreshing; by != nil {
+			out.WriteString(indent + to.paint(yellow, "refreshing on "+by.Host+" since "+by.Since.UTC().Format(time.RFC3339)) + "\n")
+		}
 		if len(st.Scopes) > 0 {
-			const indent = "  "
 			for _, line := range wrap(strings.Join(st.Scopes, " "), to.width-len(indent)) {
 				out.WriteString(indent + to.paint(faint, line) + "\n")
 			}

@@ -285,7 +285,7 @@ func (a *app) storeMove(ctx context.Context, to string, args []string) error {
 	var first error
 	for _, name := range names {
 		if err := from.Move(ctx, target, name); err != nil {
-			first = a.goOn(first, err)
+			first = a.reportAndContinue(first, err)
 		}
 	}
 	return first

@@ -63,6 +63,9 @@ func (l *leased) await(ctx context.Context) (*credential.Credential, error) {
 				down, recovered = false, time.Now()
 			}
 			l.lease = lease
+			if l.doneSince(lease) {
+				l.seen = &credential.Credential{Account: l.seen.Account, Generation: -1} // any is newer
+			}
 			if l.satisfied(lease.Credential) || !l.alive(recovered) {
 				l.before, l.held = lease.Credential, lease.Credential
 				return lease.Credential, nil
@@ -93,6 +96,15 @@ func (l *leased) alive(recovered time.Time) bool {
 		age = min(age, time.Since(recovered))
 	}
 	return l.lease.Marked && !l.lease.Mine && age < bound(l.Bounds.Mark, markBound)
+}
+
+// doneSince reports whether another machine refreshed the credential after the run began. Which clock the time of the
+// token is from is unknown, so it decides only together with that of the server.
+func (l *leased) doneSince(lease *store.Lease) bool {
+	c := lease.Credential
+	since := time.Since(l.want.Since)
+	return !l.want.Since.IsZero() && !lease.Marked && c.Presented.IsZero() && c.Ended.IsZero() &&
+		lease.SavedAgo < since && l.Now().Sub(c.ObtainedAt) < since+markBound
 }
 
 func (l *leased) tooLong(err error) error {

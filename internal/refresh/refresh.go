@@ -60,6 +60,9 @@ type Want struct {
 	MinTTL time.Duration
 	// Force contacts the provider even if the token is fresh or the login is marked as ended.
 	Force bool
+	// Since is when a run over many accounts began: what another machine refreshed since then need not be
+	// refreshed again. The zero time: it must be.
+	Since time.Time
 	// Refused: an API refused the access token although it had not expired.
 	Refused bool
 }

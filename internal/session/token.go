@@ -57,11 +57,17 @@ func (s *Session) notBefore(c *credential.Credential) time.Time {
 // Refresh refreshes now, however long the access token is valid. It contacts the provider even if the login
 // is marked as ended. A refresh by another process that was in progress counts as this one.
 func (s *Session) Refresh(ctx context.Context, name account.Name) (*credential.Credential, error) {
+	return s.RefreshSince(ctx, name, time.Time{})
+}
+
+// RefreshSince is Refresh for a run over many accounts that began then: in a shared store, a refresh by another
+// machine since then counts as this one.
+func (s *Session) RefreshSince(ctx context.Context, name account.Name, since time.Time) (*credential.Credential, error) {
 	c, err := s.load(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	c, err = s.refresher().Refresh(ctx, c, refresh.Want{Force: true})
+	c, err = s.refresher().Refresh(ctx, c, refresh.Want{Force: true, Since: since})
 	if err != nil {
 		return nil, s.usable(s.explainAbsence(name, err))
 	}

@@ -333,3 +333,28 @@ func TestVaultStatusNamesWhoRefreshes(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Of several machines that refresh all accounts at the same time, each refreshes some, and each account is
+// refreshed once.
+func TestVaultRefreshSince(t *testing.T) {
+	tm := newTeam(t)
+	tm.share(moloniOn)
+	time.Sleep(1100 * time.Millisecond) // the Date of a server has whole seconds
+	began := time.Now()
+	time.Sleep(1100 * time.Millisecond)
+	for n := range 4 {
+		if _, err := tm.machine(fmt.Sprint(n)).RefreshSince(t.Context(), moloniOn, began); err != nil {
+			t.Error(err)
+		}
+	}
+	tm.asked(moloniOn, 1)
+	time.Sleep(2 * time.Second)
+	if _, err := tm.machine("later").RefreshSince(t.Context(), moloniOn, time.Now()); err != nil {
+		t.Error(err)
+	}
+	tm.asked(moloniOn, 2)
+	if _, err := tm.machine("by name").Refresh(t.Context(), moloniOn); err != nil {
+		t.Error(err)
+	}
+	tm.asked(moloniOn, 3)
+}

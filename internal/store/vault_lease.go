@@ -45,6 +45,9 @@ type Lease struct {
 	Since time.Time
 	Age   time.Duration
 
+	// SavedAgo is how long ago the record was written, by the clock of the server.
+	SavedAgo time.Duration
+
 	record *vaultRecord
 }
 
@@ -69,7 +72,7 @@ func (v *Vault) Lease(ctx context.Context, name account.Name) (*Lease, error) {
 	if record.credential == nil {
 		return nil, absent(name)
 	}
-	lease := &Lease{Credential: record.credential, record: record}
+	lease := &Lease{Credential: record.credential, SavedAgo: max(0, record.date.Sub(record.created)), record: record}
 	if by := record.holder; by != nil {
 		lease.Marked, lease.Host, lease.PID = true, redact.Scrub(by.Host, 80), by.PID
 		lease.Since, lease.Age = record.created, max(0, record.date.Sub(record.created))
