@@ -27,6 +27,12 @@ type authorizing struct {
 	rule             func(*url.URL) *problem
 	scopes           func(asked string) ([]string, *problem) // nil: the provider has none
 	agreed           func(*request, params)                  // after the consent
+
+	state, scope string                // the names of these parameters, where they are others
+	challenge    string                // the name of PKCE's code_challenge; empty: no PKCE
+	lists        []string              // parameters that may be repeated; their values are joined by a line break
+	verify       func(params) *problem // what is not said above
+	extra        map[string]string     // sent back besides the code
 }
 
 // ask is a consent page that waits for its answer.
@@ -40,7 +46,7 @@ type ask struct {
 
 // authorize handles the browser's first request.
 func (c *request) authorize(spec *authorizing) *reply {
-	q, err := c.query()
+	q, err := parseForm(c.rawQuery, spec.lists...)
 	if err != nil {
 		return c.refuseAuthorize(spec, problem{kind: badRequest, text: err.Error()})
 	}
@@ -59,7 +65,7 @@ func (c *request) authorize(spec *authorizing) *reply {
 		if !spec.bounce || redirect == outOfBand {
 			return c.refuseAuthorize(spec, *p)
 		}
-		out := c.sendBack(http.StatusFound, redirect, q, url.Values{"error": {p.codeOr()}, "error_description": {p.text}})
+		out := c.sendBack(http.StatusFound, spec, redirect, q, url.Values{"error": {p.codeOr()}, "error_description": {p.text}})
 		out.refused = true
 		return out.why(p.text)
 	}
@@ -104,7 +110,7 @@ func (c *request) redirectFor(spec *authorizing, q params) (string, *problem) {
 
 // check judges what is left once the client and the redirect URI are known to be good.
 func (spec *authorizing) check(q params) ([]string, *problem) {
-	known := append([]string{spec.client, spec.redirect, "state"}, spec.required...)
+	known := append([]string{spec.client, spec.redirect, spec.stateName()}, spec.required...)
 	known = append(known, spec.optional...)
 	if spec.responseType {
 		known = append(known, "response_type")
@@ -123,10 +129,26 @@ func (spec *authorizing) check(q params) ([]string, *problem) {
 	if err := q.need(spec.required...); err != nil {
 		return nil, bad(badRequest, "%s", err)
 	}
+	if spec.verify != nil {
+		if p := spec.verify(q); p != nil {
+			return nil, p
+		}
+	}
 	if spec.scopes == nil {
 		return nil, nil
 	}
-	return spec.scopes(q["scope"])
+	name := spec.scope
+	if name == "" {
+		name = "scope"
+	}
+	return spec.scopes(q[name])
+}
+
+func (spec *authorizing) stateName() string {
+	if spec.state == "" {
+		return "state"
+	}
+	return spec.state
 }
 
 func (c *request) refuseAuthorize(spec *authorizing, p problem) *reply {
@@ -139,9 +161,10 @@ func (c *request) refuseAuthorize(spec *authorizing, p problem) *reply {
 }
 
 // sendBack redirects with the values and the state. The registered URI stays as it is, byte for byte.
-func (c *request) sendBack(status int, redirect string, q params, v url.Values) *reply {
-	if state, ok := q["state"]; ok && !c.st.noState {
-		v.Set("state", state)
+func (c *request) sendBack(status int, spec *authorizing, redirect string, q params, v url.Values) *reply {
+	name := spec.stateName()
+	if state, ok := q[name]; ok && !c.st.noState {
+		v.Set(name, state)
 	}
 	sep := "?"
 	if strings.Contains(redirect, "?") {
@@ -156,14 +179,18 @@ func (c *request) allow(a *ask, status int) *reply {
 	}
 	k := &code{
 		value: c.st.newCode(), redirect: a.redirect, scopes: c.st.allowed(a.scopes),
-		expires: after(c.now, c.st.lives.code),
+		expires: after(c.now, c.st.lives.code), challenge: a.query[a.spec.challenge], nonce: a.query["nonce"],
 	}
 	c.st.codes[k.value] = k
 	var out *reply
 	if a.redirect == outOfBand {
 		out = c.srv.pages.code(c, k.value).why("consent given; the code is shown")
 	} else {
-		out = c.sendBack(status, a.redirect, a.query, url.Values{"code": {k.value}}).why("consent given; a code is sent back")
+		v := url.Values{"code": {k.value}}
+		for name, value := range a.spec.extra {
+			v.Set(name, value)
+		}
+		out = c.sendBack(status, a.spec, a.redirect, a.query, v).why("consent given; a code is sent back")
 	}
 	return out.counts(func(s *Stats) { s.Allowed++ })
 }
@@ -175,7 +202,7 @@ func (c *request) deny(a *ask, status int) *reply {
 	if a.redirect == outOfBand {
 		out = c.srv.pages.refused(c, problem{kind: kind{"access_denied", http.StatusForbidden}, text: "access was denied"})
 	} else {
-		out = c.sendBack(status, a.redirect, a.query,
+		out = c.sendBack(status, a.spec, a.redirect, a.query,
 			url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}})
 	}
 	return out.why("consent denied").counts(func(s *Stats) { s.Denied++ })

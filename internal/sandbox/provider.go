@@ -15,12 +15,15 @@ type dialect struct {
 	endless                []string      // the lives that the pages leave without an end: "access", "refresh"
 	rotates                bool          // a refresh replaces the refresh token
 	passwordGrant          bool          // there is a user with a password
+	noSecret               bool          // the client is public
 	sampleRedirect         string        // for a provider that takes no loopback address
 	defaultScope           string        // what a token minted for a test has
 	names                  wireNames     // in token requests and replies
 	retryAfter             string        // "delta" or "epoch": how Retry-After is written
 	statics                []staticToken // credentials without a login
 	routes                 []route
+	sort                   func(*request) string          // the operation of a token request; nil: by names.grantType
+	more                   []Variable                     // settings besides the client's, without the prefix
 	render                 func(*request, problem) *reply // puts a refusal into the provider's form
 	missing                func(*request) string          // why a path is not found
 	newAccess, newRefresh  func() string
@@ -59,6 +62,7 @@ type family struct {
 	scopes   []string
 	redirect *string // sent with the exchange; nil when it was left out
 	kind     string  // of a static token
+	latest   *token  // the access token that was made last
 	ended    bool
 }
 
@@ -67,6 +71,7 @@ type token struct {
 	refresh bool
 	family  *family
 	expires time.Time // zero: never
+	issued  time.Time
 	spent   bool
 	revoked bool
 }
@@ -77,6 +82,8 @@ type code struct {
 	scopes   []string
 	expires  time.Time
 	used     bool
+
+	challenge, nonce string // sent to the authorize endpoint: PKCE (RFC 7636 4.3), OpenID Connect
 }
 
 type pair struct{ access, refresh *token }
@@ -118,8 +125,11 @@ func after(now time.Time, life time.Duration) time.Time {
 
 func over(now, end time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
-func (st *provider) newToken(value string, refresh bool, f *family, expires time.Time) *token {
-	t := &token{value: value, refresh: refresh, family: f, expires: expires}
+func (st *provider) newToken(now time.Time, value string, refresh bool, f *family, life time.Duration) *token {
+	t := &token{value: value, refresh: refresh, family: f, issued: now, expires: after(now, life)}
+	if !refresh {
+		f.latest = t
+	}
 	st.tokens[value] = t
 	return t
 }
@@ -127,8 +137,8 @@ func (st *provider) newToken(value string, refresh bool, f *family, expires time
 // issue makes the tokens of a new authorization.
 func (st *provider) issue(now time.Time, f *family) pair {
 	return pair{
-		access:  st.newToken(st.newAccess(), false, f, after(now, st.lives.access)),
-		refresh: st.newToken(st.newRefresh(), true, f, after(now, st.lives.refresh)),
+		access:  st.newToken(now, st.newAccess(), false, f, st.lives.access),
+		refresh: st.newToken(now, st.newRefresh(), true, f, st.lives.refresh),
 	}
 }
 
@@ -136,7 +146,7 @@ func (st *provider) issue(now time.Time, f *family) pair {
 // one is spent. The access token of before lives out its time: no source says that it ends.
 func (st *provider) rotate(now time.Time, old *token) pair {
 	if st.keep {
-		return pair{access: st.newToken(st.newAccess(), false, old.family, after(now, st.lives.access)), refresh: old}
+		return pair{access: st.newToken(now, st.newAccess(), false, old.family, st.lives.access), refresh: old}
 	}
 	old.spent = true
 	return st.issue(now, old.family)

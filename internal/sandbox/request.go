@@ -30,7 +30,8 @@ const (
 
 const maxBody = 1 << 20
 
-// route is an endpoint. A {name} in the pattern takes one path segment.
+// route is an endpoint. A {name} in the pattern takes a path segment or a part of one, and a * at its end
+// everything. Without a method, every method that no route before it takes.
 type route struct {
 	method, pattern string
 	op              string
@@ -113,28 +114,43 @@ func (c *request) find() {
 		if !ok {
 			continue
 		}
-		if r.method != c.method {
+		if r.method == "" && len(c.allowed) > 0 {
+			break // another endpoint, with another method
+		}
+		if r.method != "" && r.method != c.method {
 			c.allowed = append(c.allowed, r.method)
 			continue
 		}
 		c.route, c.vars, c.op, c.allowed = &c.st.routes[i], vars, r.op, nil
 		break
 	}
-	if c.op == opToken && c.loose(c.st.names.grantType) == "refresh_token" {
+	switch {
+	case c.op != opToken:
+	case c.st.sort != nil:
+		c.op = c.st.sort(c)
+	case c.loose(c.st.names.grantType) == "refresh_token":
 		c.op = opRefresh
 	}
 }
 
 func match(pattern, path string) (map[string]string, bool) {
 	ps, ss := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if last := len(ps) - 1; ps[last] == "*" && len(ss) >= len(ps) {
+		ps, ss = ps[:last], ss[:last]
+	}
 	if len(ps) != len(ss) {
 		return nil, false
 	}
 	vars := map[string]string{}
 	for i, p := range ps {
-		if name, ok := strings.CutPrefix(p, "{"); ok && ss[i] != "" {
-			vars[strings.TrimSuffix(name, "}")] = ss[i]
-		} else if p != ss[i] {
+		before, rest, open := strings.Cut(p, "{")
+		name, after, _ := strings.Cut(rest, "}")
+		value, ok := strings.CutPrefix(ss[i], before)
+		if ok && open {
+			value, ok = strings.CutSuffix(value, after)
+			vars[name] = value
+		}
+		if !ok || (value == "") == open {
 			return nil, false
 		}
 	}
@@ -171,17 +187,18 @@ func (c *request) values(encodings ...string) (params, error) {
 	return parseForm(string(c.body))
 }
 
-func parseForm(raw string) (params, error) {
+// parseForm reads parameters, each given once but for those in lists.
+func parseForm(raw string, lists ...string) (params, error) {
 	v, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, errors.New("the parameters are not form-urlencoded")
 	}
 	p := params{}
 	for _, name := range keys(v) {
-		if len(v[name]) > 1 {
+		if len(v[name]) > 1 && !slices.Contains(lists, name) {
 			return nil, fmt.Errorf("parameter %s is given more than once", clean(name))
 		}
-		p[name] = v[name][0]
+		p[name] = strings.Join(v[name], "\n")
 	}
 	return p, nil
 }
@@ -278,6 +295,22 @@ func (c *request) everything() []Parameter {
 // are joined (RFC 6749 2.3.1), so they are decoded here: a client that skips that step is found out by
 // the first odd character.
 func (c *request) basic() (id, secret string, err error) {
+	user, pass, err := c.basicParts()
+	if err != nil {
+		return "", "", err
+	}
+	id, err = url.QueryUnescape(user)
+	if err == nil {
+		secret, err = url.QueryUnescape(pass)
+	}
+	if err != nil {
+		return "", "", errors.New("the parts of the Basic header are not form-urlencoded (RFC 6749 2.3.1)")
+	}
+	return id, secret, nil
+}
+
+// basicParts returns the two parts of an Authorization: Basic header as they are (RFC 7617 2).
+func (c *request) basicParts() (user, pass string, err error) {
 	scheme, value, _ := strings.Cut(c.header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Basic") {
 		return "", "", errors.New("the Authorization header is not of the Basic kind")
@@ -290,14 +323,7 @@ func (c *request) basic() (id, secret string, err error) {
 	if !ok {
 		return "", "", errors.New("the Basic header has no colon")
 	}
-	id, err = url.QueryUnescape(user)
-	if err == nil {
-		secret, err = url.QueryUnescape(pass)
-	}
-	if err != nil {
-		return "", "", errors.New("the parts of the Basic header are not form-urlencoded (RFC 6749 2.3.1)")
-	}
-	return id, secret, nil
+	return user, pass, nil
 }
 
 // bearer returns the token of an Authorization: Bearer header.

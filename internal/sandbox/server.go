@@ -33,8 +33,12 @@ const (
 // Config says which providers are played, and how. The zero value is all five as documented, with a
 // consent page. Maps have the provider's name as their key.
 type Config struct {
-	// Providers to play; empty means all five.
+	// Providers to play; empty means those of Definitions, or all five where it is empty too.
 	Providers []string
+
+	// Definitions are the texts of definition files. Each is played by a stand-in made from it, in place of
+	// the built-in provider of that name.
+	Definitions [][]byte
 
 	// AccessLife, RefreshLife and CodeLife replace the documented lives at every provider played; zero
 	// keeps each provider's own. With an AccessLife, Moneybird's replies carry expires_in.
@@ -99,6 +103,7 @@ type Server struct {
 	now      func() time.Time
 	pages    *pages
 	fraction int
+	dialects []dialect // in the order in which they are shown
 
 	mu        sync.Mutex // guards everything below, and the providers
 	providers map[string]*provider
@@ -110,15 +115,15 @@ type Server struct {
 	deliver sync.Mutex // held while events are handed out, so that they stay in order
 }
 
-// dialects lists the providers in the order in which they are shown.
-func dialects() []dialect {
+// builtin lists the hand-written stand-ins in the order in which they are shown.
+func builtin() []dialect {
 	return []dialect{moloniOn(), moloni(), mollie(), moneybird(), monta()}
 }
 
 // Providers returns the names of the providers that can be played.
 func Providers() []string {
 	var names []string
-	for _, d := range dialects() {
+	for _, d := range builtin() {
 		names = append(names, d.name)
 	}
 	return names
@@ -142,15 +147,46 @@ func New(cfg Config) (*Server, error) {
 	if cfg.FractionDigits != nil {
 		s.fraction = *cfg.FractionDigits
 	}
-	if err := s.check(); err != nil {
+	err := s.make()
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	s.Reset()
 	return s, nil
 }
 
+// make lists the stand-ins.
+func (s *Server) make() error {
+	s.dialects = builtin()
+	all := len(s.cfg.Providers) == 0
+	for _, text := range s.cfg.Definitions {
+		made, err := makeDialect(text)
+		if err != nil {
+			return err
+		}
+		s.dialects = slices.DeleteFunc(s.dialects, func(d dialect) bool { return d.name == made.name })
+		s.dialects = append(s.dialects, made)
+		if all {
+			s.cfg.Providers = append(s.cfg.Providers, made.name)
+		}
+	}
+	return nil
+}
+
+// names returns the names of the providers that can be played.
+func (s *Server) names() []string {
+	var names []string
+	for _, d := range s.dialects {
+		names = append(names, d.name)
+	}
+	return names
+}
+
 func (s *Server) check() error {
-	known := Providers()
+	known := s.names()
 	names := slices.Clone(s.cfg.Providers)
 	names = append(names, keys(s.cfg.RedirectURIs)...)
 	names = append(names, keys(s.cfg.ClientID)...)
@@ -200,7 +236,7 @@ func (s *Server) Reset() {
 	s.providers = map[string]*provider{}
 	s.faults = nil
 	s.files = map[string]time.Time{}
-	for _, d := range dialects() {
+	for _, d := range s.dialects {
 		if len(s.cfg.Providers) == 0 || slices.Contains(s.cfg.Providers, d.name) {
 			s.providers[d.name] = newProvider(d, s.cfg)
 		}
@@ -210,7 +246,7 @@ func (s *Server) Reset() {
 // played returns the providers in the order in which they are shown. The lock is held.
 func (s *Server) played() []*provider {
 	var list []*provider
-	for _, name := range Providers() {
+	for _, name := range s.names() {
 		if st := s.providers[name]; st != nil {
 			list = append(list, st)
 		}
@@ -225,11 +261,16 @@ func (s *Server) Variables(base string) []Variable {
 	base = strings.TrimRight(base, "/")
 	var vars []Variable
 	for _, st := range s.played() {
-		prefix := "TOKENCLI_" + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
+		prefix := "TOKENCLI_" + variableName(st.name)
 		vars = append(vars,
 			Variable{prefix + "_BASE_URL", base + "/" + st.name},
-			Variable{prefix + "_CLIENT_ID", st.clientID},
-			Variable{prefix + "_CLIENT_SECRET", st.clientSecret})
+			Variable{prefix + "_CLIENT_ID", st.clientID})
+		if !st.noSecret {
+			vars = append(vars, Variable{prefix + "_CLIENT_SECRET", st.clientSecret})
+		}
+		for _, v := range st.more {
+			vars = append(vars, Variable{prefix + v.Name, v.Value})
+		}
 		if st.passwordGrant {
 			vars = append(vars,
 				Variable{prefix + "_USERNAME", s.cfg.Username},
