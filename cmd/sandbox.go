@@ -23,7 +23,7 @@ import (
 
 type sandboxOptions struct {
 	listen                            string
-	providers                         []string
+	providers, definitions            []string
 	consent                           string
 	accessLife, refreshLife, codeLife duration
 	run                               bool     // run a command instead of serving until interrupted
@@ -40,9 +40,13 @@ test your own code. stdout gets the lines that point tokencli to it. They also s
 and configuration, which are deleted at the end, so that no real login is touched. Each request, and why it
 is refused, goes to stderr.
 
+With --definition, it serves a stand-in made from a definition file: it accepts exactly the requests that the
+definition describes, and says why it refuses others.
+
 With --, it runs CMD (by default your shell) with these settings, and ends when CMD ends.`,
 		Example: `  tokencli sandbox
   tokencli sandbox --provider mollie --access-life 90s --consent allow
+  tokencli sandbox --definition ./acme.yaml --access-life 90s
   tokencli sandbox --
   tokencli sandbox --consent allow -- ./test.sh`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -58,6 +62,7 @@ With --, it runs CMD (by default your shell) with these settings, and ends when 
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "listen on `HOST:PORT` of this machine; port 0 picks a free one")
 	f.StringArrayVar(&o.providers, "provider", nil, "serve `PROVIDER` only; may be repeated (default: all five)")
+	f.StringArrayVar(&o.definitions, "definition", nil, "serve a stand-in made from `FILE`; may be repeated")
 	f.StringVar(&o.consent, "consent", "ask", "what the consent page does: ask, allow or deny")
 	f.Var(&o.accessLife, "access-life", "let access tokens expire after `DURATION` (default: as the provider documents it)")
 	f.Var(&o.refreshLife, "refresh-life", "let refresh tokens expire after `DURATION` (default: as the provider documents it)")
@@ -71,8 +76,13 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	if err := loopbackOnly(o.listen); err != nil {
 		return err
 	}
+	names, texts, err := readDefinitions(o.definitions)
+	if err != nil {
+		return err
+	}
 	server, err := sandbox.New(sandbox.Config{
 		Providers:   o.providers,
+		Definitions: texts,
 		Consent:     o.consent,
 		AccessLife:  time.Duration(o.accessLife),
 		RefreshLife: time.Duration(o.refreshLife),
@@ -92,6 +102,9 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 		return fail.New(fail.Store, "cannot create a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	if err := writeDefinitions(filepath.Join(dir, "config", "providers"), names, texts); err != nil {
+		return err
+	}
 	variables, err := sandboxSettings(server.Variables(listener.URL), listener.URL, dir)
 	if err != nil {
 		return err
@@ -108,6 +121,31 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	}
 	a.say("the sandbox serves at " + listener.URL + "; paste the lines above into another shell, end it with Ctrl-C")
 	<-ctx.Done()
+	return nil
+}
+
+// readDefinitions returns names and texts of definition files, with what they extend.
+func readDefinitions(paths []string) (names []string, texts [][]byte, err error) {
+	for _, path := range paths {
+		name, text, err := session.MergedDefinition(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		names, texts = append(names, name), append(texts, text)
+	}
+	return names, texts, nil
+}
+
+// writeDefinitions puts definitions where the settings of the sandbox find them.
+func writeDefinitions(dir string, names []string, texts [][]byte) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail.New(fail.Store, "cannot create a temporary folder: %w", err)
+	}
+	for i, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), texts[i], 0o600); err != nil {
+			return fail.New(fail.Store, "cannot write a temporary file: %w", err)
+		}
+	}
 	return nil
 }
 

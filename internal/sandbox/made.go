@@ -24,9 +24,9 @@ func makeDialect(text []byte) (dialect, error) {
 	if err != nil {
 		return dialect{}, err
 	}
-	m := &made{d: d, secret: "sandbox-" + d.Name + "-secret"}
+	m := &made{d: d, secret: "secret-for-" + d.Name + "-in-the-sandbox"}
 	out := dialect{
-		name: d.Name, title: d.Title, clientID: "sandbox-" + d.Name + "-client", clientSecret: m.secret,
+		name: d.Name, title: d.Title, clientID: "client-of-" + d.Name, clientSecret: m.secret,
 		documented:   lives{code: 10 * time.Minute, access: d.Lifetimes.Access, refresh: d.Lifetimes.Refresh},
 		rotates:      d.Rotation != "never",
 		defaultScope: strings.Join(d.Scopes.Default, " "),

@@ -22,6 +22,9 @@ type Property struct {
 // Lint returns what is wrong with a definition file.
 func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.Lint(path) }
 
+// MergedDefinition is provider.Catalog.Merged for a file of the user's choice.
+func MergedDefinition(path string) (string, []byte, error) { return provider.Catalog{}.Merged(path) }
+
 // Describe puts a definition into words, with the settings applied, unknown things included.
 func (s *Session) Describe(name string) ([]Property, error) {
 	config, err := s.config(context.Background(), name, nil)
