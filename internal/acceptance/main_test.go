@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"docker-credential-tokencli": func() { os.Exit(cmd.Main("")) },
 		"fakebrowser":                fakeBrowser,
 		"herd":                       herd,
+		"life":                       life,
 		"person":                     person,
 		"interrupt":                  interrupt,
 		"saver":                      saver,

@@ -142,6 +142,10 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 			config.RefreshLife = mustDuration(ts, value)
 		case "code":
 			config.CodeLife = mustDuration(ts, value)
+		case "definition":
+			text, err := os.ReadFile(ts.MkAbs(value))
+			ts.Check(err)
+			config.Definitions = append(config.Definitions, text)
 		case "providers":
 			config.Providers = strings.Split(value, ",")
 		case "format":

@@ -169,8 +169,9 @@ func (m *made) mayLack(w *wanted, templates words) bool {
 // headers checks the headers that the definition sets to a constant or a value of the login.
 func (m *made) headers(c *request, templates map[string]string, h held) error {
 	for _, name := range keys(templates) {
-		if err := h.take("header "+name, words{templates[name]}, c.header.Values(name)); err != nil {
-			return err
+		values := c.header.Values(name)
+		if len(values) != 1 || h.take(name, words{templates[name]}, values) != nil {
+			return fmt.Errorf("the header %s is not %s, as the definition says", name, clean(templates[name]))
 		}
 	}
 	return nil
