@@ -31,6 +31,11 @@ keychain-test: ## run the keychain tests against a real Secret Service, in a ses
 vault-test: ## run the tests of the vault store against a real Vault server (built on first use, minutes)
 	TOKENCLI_TEST_VAULT="$$(.ci/tools testvault)" go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session ./internal/acceptance
 
+.PHONY: vault-soak
+vault-soak: ## drive the vault store: many machines, kills, thousands of accounts; prints figures (docs/team.md)
+	TOKENCLI_TEST_VAULT="$$(.ci/tools testvault)" go test -count=1 -v -timeout 2h -run VaultSoak ./internal/acceptance \
+		-vault-rounds 50 -vault-kills 200 -vault-accounts 10000
+
 .PHONY: windows-test
 windows-test: ## run what differs on Windows under Wine, with its Credential Manager
 	.ci/with-wine .ci/windows-test

@@ -20,15 +20,12 @@ const vaultBinary = "TOKENCLI_TEST_VAULT"
 func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 	address, rounds := "", "1"
 	if binary := os.Getenv(vaultBinary); binary != "" {
-		ctx, cancel := context.WithCancel(context.Background())
-		cmd := exec.CommandContext(ctx, binary, "-listen", "127.0.0.1:0", "-root", "root")
-		stdout, err := cmd.StdoutPipe()
+		var stop func()
+		var err error
+		address, stop, err = startVault(binary)
 		ts.Check(err)
-		ts.Check(cmd.Start())
-		ts.Defer(func() { cancel(); _ = cmd.Wait() })
-		line, err := bufio.NewReader(stdout).ReadString('\n')
-		ts.Check(err)
-		address, rounds = "http://"+strings.TrimSpace(line), "3"
+		ts.Defer(stop)
+		rounds = "3"
 	} else {
 		address = new(vaultfake.Server).Start(cleanup{ts}).URL
 	}
@@ -36,6 +33,27 @@ func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("VAULT_ADDR", address)
 	ts.Setenv("VAULT_TOKEN", "root")
 	ts.Setenv("TOKENCLI_STORE", "vault")
+}
+
+// startVault starts the real server.
+func startVault(binary string) (address string, stop func(), err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, binary, "-root", "root")
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return "", nil, err
+	}
+	stop = func() { cancel(); _ = cmd.Wait() }
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, err
+	}
+	return "http://" + strings.TrimSpace(line), stop, nil
 }
 
 type cleanup struct{ ts *testscript.TestScript }
