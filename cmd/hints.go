@@ -75,6 +75,8 @@ var hints = [fail.Actions]string{
 	fail.DoFollowRedirect:        "-L follows it, to another host without the token",
 	fail.DoPageByVariable:        "put the page into a variable, and repeat the query with the next one",
 	fail.DoRequestPages:          "request the pages one by one, as the provider's documentation says",
+	fail.DoEncodePath:            "encode it, a space as %%20 and a backslash as %%5C",
+	fail.DoBeginPath:             "write ./ before a path whose first part contains a colon",
 	fail.DoRequestPath:           "tokencli api %s PATH",
 	fail.DoRequestSmallerPages:   "request smaller pages",
 	fail.DoRefreshOrLogIn:        "tokencli refresh %[1]s, or tokencli login %[1]s",

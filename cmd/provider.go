@@ -89,7 +89,7 @@ how they are used and ended. What no source tells is listed as unknown, with the
   tokencli provider show moneybird --yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("name one provider").WithHint("tokencli provider list")
+				return usage("name one provider: tokencli provider list shows them")
 			}
 			return nil
 		},

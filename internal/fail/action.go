@@ -169,6 +169,10 @@ const (
 	DoPageByVariable
 	// DoRequestPages: request the pages one by one.
 	DoRequestPages
+	// DoEncodePath: percent-encode the path.
+	DoEncodePath
+	// DoBeginPath: write ./ before a path whose first part contains a colon.
+	DoBeginPath
 	// DoRequestPath: request a path of the API of [provider].
 	DoRequestPath
 	// DoRequestSmallerPages: request smaller pages.

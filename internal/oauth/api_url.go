@@ -13,8 +13,8 @@ import (
 
 // APIURL returns the address that a reference (RFC 3986 5.2) names in the provider's API. It is resolved
 // against api.url as the definition has it, and only then moved to the base URL of the settings, so that
-// `users/getMe/` and `/v1/users/getMe/` mean the same with and without one. What ends on another scheme,
-// host or port is refused, and so is every spelling that a server or a proxy might read in another way.
+// `users/getMe/` and `/v1/users/getMe/` mean the same with and without one. An address with another scheme,
+// host or port is refused, and so is every spelling that a server or a proxy might read differently.
 func (c *Config) APIURL(reference string) (*url.URL, error) {
 	root, err := c.apiRoot()
 	if err != nil {
@@ -22,30 +22,29 @@ func (c *Config) APIURL(reference string) (*url.URL, error) {
 	}
 	shown := redact.Scrub(reference, 80)
 	if strings.ContainsFunc(reference, unclear) || !utf8.ValidString(reference) {
-		return nil, fail.New(fail.Usage, "%q is not a path of the API: it holds a blank, a backslash or a control character", shown).
-			WithHint("encode it, a blank as %%20 and a backslash as %%5C")
+		return nil, fail.New(fail.Usage, "%q is not a path of the API: it contains a space, a backslash or a control character", shown).
+			Advise(fail.DoEncodePath)
 	}
 	ref, err := url.Parse(reference)
 	switch {
 	case err != nil:
-		return nil, fail.New(fail.Usage, "%q is not a path of the API", shown).WithHint("such as users/me or /v1/users/me")
+		return nil, fail.New(fail.Usage, "%q is not a path of the API", shown).Advise(fail.DoRequestPath, c.Definition.Name)
 	case ref.User != nil:
 		return nil, fail.New(fail.Usage, "an address must not hold a user name or password")
 	case ref.Opaque != "", ref.Host == "" && (ref.Scheme != "" || strings.HasPrefix(reference, "//")):
-		return nil, fail.New(fail.Usage, "%q is not a path of the API, nor an address in it", shown).
-			WithHint("a path whose first part holds a colon begins with ./")
+		return nil, fail.New(fail.Usage, "%q is neither a path of the API nor an address in it", shown).
+			Advise(fail.DoBeginPath)
 	}
 	u := root.ResolveReference(ref)
 	if provider.Origin(u) != provider.Origin(root) {
-		return nil, fail.New(fail.Usage, "%s leads away from %s; nothing was sent", redact.Scrub(provider.Origin(u), 80), provider.Origin(root)).
-			WithHint("the token of %s is for its own API; use a path such as %s", c.Definition.Title, root.EscapedPath())
+		return nil, fail.New(fail.Usage, "%s is not on %s; nothing was sent", redact.Scrub(provider.Origin(u), 80), provider.Origin(root)).
+			Advise(fail.DoRequestPath, c.Definition.Name)
 	}
 	return c.settle(u, root)
 }
 
-// NextPage returns the address that the API itself gave for a next page, which may stand for the same
-// place under the provider's own name where a base URL is set. One on another origin is a
-// fail.Unavailable: the answer makes no sense.
+// NextPage returns the address that the API gave for a next page. With a base URL the API may give it
+// under the provider's own name. Another origin is a fail.Unavailable: the answer makes no sense.
 func (c *Config) NextPage(current *url.URL, reference string) (*url.URL, error) {
 	root, err := c.apiRoot()
 	if err != nil {
@@ -53,12 +52,12 @@ func (c *Config) NextPage(current *url.URL, reference string) (*url.URL, error) 
 	}
 	ref, err := url.Parse(reference)
 	if err != nil {
-		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address", c.Definition.Title)
+		return nil, fail.New(fail.Unavailable, "%s gives a next page that is not an address", c.Definition.Title)
 	}
 	u := current.ResolveReference(ref)
 	switch {
 	case u.User != nil || u.Host == "":
-		return nil, fail.New(fail.Unavailable, "%s names something as the next page that is no address of its API", c.Definition.Title)
+		return nil, fail.New(fail.Unavailable, "%s gives a next page that is not an address of its API", c.Definition.Title)
 	case provider.Origin(u) == provider.Origin(current):
 		u.Scheme, u.Host = current.Scheme, current.Host
 		u.Fragment, u.RawFragment = "", ""
@@ -66,7 +65,7 @@ func (c *Config) NextPage(current *url.URL, reference string) (*url.URL, error) 
 	case provider.Origin(u) == provider.Origin(root):
 		return c.settle(u, root)
 	}
-	return nil, fail.New(fail.Unavailable, "%s names a next page on another host (%s); the token is not sent there", c.Definition.Title, redact.Scrub(provider.Origin(u), 80))
+	return nil, fail.New(fail.Unavailable, "%s gives a next page on another host (%s); the token is not sent there", c.Definition.Title, redact.Scrub(provider.Origin(u), 80))
 }
 
 // apiRoot returns the address of the API as the definition has it.
@@ -85,11 +84,11 @@ func (c *Config) settle(u, root *url.URL) (*url.URL, error) {
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	// Resolving took out what stands there as plain dots. Encoded ones, and those that an encoded slash
-	// makes, would be taken out by others, who may end above the path of the base URL.
+	// Resolving removed plain dot segments. Encoded ones, and those next to an encoded slash, may be removed
+	// by a proxy or a server, and the result may be above the path of the base URL.
 	for part := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if part == "." || part == ".." {
-			return nil, fail.New(fail.Usage, "a path of the API must not hold encoded dot segments")
+			return nil, fail.New(fail.Usage, "a path of the API must not contain encoded dot segments")
 		}
 	}
 	u.RawQuery = escapeQuery(u.RawQuery)
@@ -99,11 +98,10 @@ func (c *Config) settle(u, root *url.URL) (*url.URL, error) {
 	return u, nil
 }
 
-// unclear reports whether a character has no place in an address: parsers differ in what they make of it.
+// unclear reports whether a character is not allowed in an address, because parsers read it differently.
 func unclear(r rune) bool { return r == '\\' || !unicode.IsGraphic(r) || unicode.IsSpace(r) }
 
-// escapeQuery encodes what must not stand in a query as it is (RFC 3986 3.4), and leaves the rest as it
-// was written.
+// escapeQuery encodes what a query must not contain (RFC 3986 3.4), and leaves the rest as it was written.
 func escapeQuery(query string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -93,7 +93,7 @@ func isHelp(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.KeyValueExpr:
 		_, isAction := n.Key.(*ast.SelectorExpr) // the table of hints
-		return (isAction || slices.Contains([]string{"Short", "Long", "Example"}, text(n.Key))) && isText(n.Value)
+		return (isAction || slices.Contains([]string{"short", "long", "example"}, strings.ToLower(text(n.Key)))) && isText(n.Value)
 	case *ast.CallExpr:
 		var name string
 		switch f := n.Fun.(type) {
@@ -102,7 +102,7 @@ func isHelp(n ast.Node) bool {
 		case *ast.Ident:
 			name = f.Name
 		}
-		if name != "WithHint" && name != "group" && !strings.HasSuffix(name, "Var") && !strings.HasSuffix(name, "VarP") {
+		if name != "WithHint" && name != "say" && name != "group" && !strings.HasSuffix(name, "Var") && !strings.HasSuffix(name, "VarP") {
 			return false
 		}
 		// The receiver is looked at by itself: a hint may follow any expression.

@@ -32,7 +32,10 @@ type Kind struct {
 
 // Kinds returns the kinds of requests, those of grants first, in the order in which grants are offered.
 // A new grant is a row here, a file in package oauth, and a key in schema.json.
-func Kinds() []Kind {
+func Kinds() []Kind { return append(grantKinds(), otherKinds()...) }
+
+// grantKinds are the requests that a grant starts with.
+func grantKinds() []Kind {
 	return []Kind{
 		{
 			Path: "token.authorization_code", Grant: AuthorizationCode,
@@ -77,6 +80,11 @@ func Kinds() []Kind {
 			holders: []string{"assertion", "scope", "resource"},
 			needs:   []string{"assertion"},
 		},
+	}
+}
+
+func otherKinds() []Kind {
+	return []Kind{
 		{
 			Path:     "token.refresh", // RFC 6749 6
 			standard: [][2]string{{"grant_type", "refresh_token"}, {"refresh_token", "{refresh_token}"}, {"resource", "{resource}"}},
