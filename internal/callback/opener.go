@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pkg/browser"
+
+	"github.com/tokencli/tokencli/internal/coredump"
 )
 
 // OpenBySystem opens the address the way the desktop is set up. It must be called in a process of its own
@@ -58,7 +60,7 @@ func (r *Receiver) open(commands [][]string) error {
 		// Never nil, which would mean this process's own environment.
 		cmd.Env = append([]string{}, r.opts.Environ...)
 		detach(cmd)
-		if cmd.Run() == nil {
+		if coredump.Run(cmd) == nil {
 			return nil
 		}
 	}

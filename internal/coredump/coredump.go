@@ -5,6 +5,14 @@ package coredump
 
 import "os/exec"
 
+// Run runs a command with the limit on core dumps that this process was started with.
+func Run(cmd *exec.Cmd) error {
+	if err := Start(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
 // Start starts a command with the limit on core dumps that this process was started with. If two commands
 // start at the same time, one of them may get the limit 0.
 func Start(cmd *exec.Cmd) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/coredump"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/redact"
 )
@@ -78,7 +79,7 @@ func (r *Refresher) RunHook(ctx context.Context, what string, argv []string, c *
 	cmd.WaitDelay = 2 * time.Second // for children of it that keep its output open
 	detach(cmd)
 	done := make(chan error, 1)
-	go func() { done <- cmd.Run() }()
+	go func() { done <- coredump.Run(cmd) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
