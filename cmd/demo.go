@@ -21,32 +21,41 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole life of a token, without an account",
-		Long: `Walks every built-in provider through login, token, API call, renewal and revocation against the sandbox,
-and shows what goes over the wire, secrets masked. It needs no account, no keychain, no browser and no
-network, and leaves nothing behind.`,
-		Example: "  tokencli demo",
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
+		Long: `Shows login, token, whoami, refresh and revoke against the sandbox, and the requests that each of them
+sends, with secrets masked. It shows one provider at a readable pace on a terminal; --all shows every one.
+It needs no account, keychain, browser or network, and leaves nothing behind.`,
+		Example: `  tokencli demo
+  tokencli demo --all`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), all) },
 	}
+	c.Flags().BoolVar(&all, "all", false, "show all built-in providers")
+	return c
 }
 
 // demo is one run of the demonstration.
 type demo struct {
 	*app
 	session *session.Session
+	to      screen
+	pace    time.Duration // between two steps
 	err     error
 }
 
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo(ctx context.Context, all bool) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	d := &demo{app: a}
+	d := &demo{app: a, to: a.screen()}
+	if d.to.terminal && !all {
+		d.pace = time.Second
+	}
 	server, err := sandbox.New(sandbox.Config{
 		Consent: sandbox.ConsentAllow,
-		Event:   func(e sandbox.Event) { d.line("      " + describeEvent(e)) },
+		Event:   func(e sandbox.Event) { d.line(d.to.paint(faint, "      "+describeEvent(e))) },
 	})
 	if err != nil {
 		return err
@@ -60,7 +69,7 @@ func (a *app) demo(ctx context.Context) error {
 	for _, v := range server.Variables(listener.URL) {
 		environment[v.Name] = v.Value
 	}
-	// The real settings have no say here: a demonstration must not touch a real login.
+	// The user's own settings do not apply: a demonstration must not touch a real login.
 	d.session, err = session.Open(session.Options{
 		Store:     "memory",
 		Getenv:    func(name string) string { return environment[name] },
@@ -71,25 +80,36 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	started := a.now()
-	for _, name := range sandbox.Providers() {
+	providers := sandbox.Providers()
+	if !all {
+		providers = providers[:1]
+	}
+	for _, name := range providers {
 		if err := d.walk(ctx, account.Name{Provider: name}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	d.line("")
-	d.line(fmt.Sprintf("Five providers, five dialects, one tool (%.1f s). Nothing was left behind.", a.now().Sub(started).Seconds()))
-	d.line("Next: tokencli provider list, tokencli sandbox, tokencli login PROVIDER")
+	d.line(fmt.Sprintf("Done in %.1f s. Nothing was left behind.", a.now().Sub(started).Seconds()))
+	d.line("Next: tokencli demo --all, tokencli sandbox --, tokencli login PROVIDER")
 	return d.err
 }
 
-// line prints at once: a demonstration is watched.
+// line prints at once.
 func (d *demo) line(text string) {
 	if err := d.print(text + "\n"); err != nil && d.err == nil {
 		d.err = err
 	}
 }
 
-func (d *demo) step(text string) { d.line("  $ " + text) }
+// step shows the command whose work follows, after a pause to read what came before.
+func (d *demo) step(ctx context.Context, text string) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d.pace):
+	}
+	d.line("  $ " + d.to.paint(green, text))
+}
 
 // walk shows the life of one account.
 func (d *demo) walk(ctx context.Context, name account.Name) error {
@@ -103,7 +123,7 @@ func (d *demo) walk(ctx context.Context, name account.Name) error {
 	if err != nil {
 		return err
 	}
-	d.step("tokencli login " + name.String())
+	d.step(ctx, "tokencli login "+name.String())
 	if _, err := d.session.Login(ctx, name, login); err != nil {
 		return err
 	}
@@ -111,9 +131,9 @@ func (d *demo) walk(ctx context.Context, name account.Name) error {
 	if err != nil {
 		return err
 	}
-	d.step("tokencli token " + name.String())
+	d.step(ctx, "tokencli token "+name.String())
 	d.line(fmt.Sprintf("      %s, valid: %s", masked(c.AccessToken), relative(c.AccessExpiresAt, d.now())))
-	d.step("tokencli whoami " + name.String())
+	d.step(ctx, "tokencli whoami "+name.String())
 	details, err := d.session.WhoAmI(ctx, name, time.Minute)
 	if err != nil {
 		return err
@@ -121,21 +141,21 @@ func (d *demo) walk(ctx context.Context, name account.Name) error {
 	for _, detail := range details {
 		d.line(fmt.Sprintf("      %s: %s", detail.Name, strings.Join(detail.Values, ", ")))
 	}
-	d.step("tokencli refresh " + name.String())
-	renewed, err := d.session.Refresh(ctx, name)
+	d.step(ctx, "tokencli refresh "+name.String())
+	refreshed, err := d.session.Refresh(ctx, name)
 	if err != nil {
 		return err
 	}
 	replaced := "kept"
-	if renewed.RefreshToken != c.RefreshToken {
+	if refreshed.RefreshToken != c.RefreshToken {
 		replaced = "replaced"
 	}
-	d.line(fmt.Sprintf("      %s, refresh token %s", masked(renewed.AccessToken), replaced))
-	d.step("tokencli revoke " + name.String())
+	d.line(fmt.Sprintf("      %s, refresh token %s", masked(refreshed.AccessToken), replaced))
+	d.step(ctx, "tokencli revoke "+name.String())
 	return d.session.Revoke(ctx, name, false)
 }
 
-// login makes a login in which this process plays the browser and the person.
+// login makes a login in which this process acts as the browser and the user.
 func (d *demo) login(ctx context.Context, grant, redirectURI string) (session.Login, error) {
 	l := session.Login{Timeout: 30 * time.Second}
 	if grant != session.GrantCode {

@@ -176,7 +176,7 @@ func (a *app) job(goos string, o keepaliveOptions) (*job, []string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return nil, nil, usage("no home folder is known, so there is no place for the files").WithHint("set HOME")
+		return nil, nil, usage("no home folder is known, so tokencli does not know where to put the files").WithHint("set HOME")
 	}
 	j := &job{
 		goos: goos, binary: binary, every: o.every, home: home, stateDir: set.StateDir,
