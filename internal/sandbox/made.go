@@ -184,7 +184,9 @@ func (m *made) authorize(c *request) *reply {
 			spec.required = append(spec.required, name)
 		}
 	}
-	if m.d.discovers() { // OpenID Connect Core 3.1.2.1
+	if slices.ContainsFunc([]string{"openid", "offline_access"}, func(s string) bool {
+		return m.d.discovers() || slices.Contains(m.d.Scopes.Default, s)
+	}) { // OpenID Connect Core 3.1.2.1
 		spec.optional = append(spec.optional, "nonce", "prompt")
 	}
 	if spec.redirect == "" && len(c.st.redirect) == 0 {
