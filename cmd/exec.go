@@ -30,6 +30,8 @@ type execOptions struct {
 	command        []string
 	minTTL         time.Duration
 	discardRotated bool
+	byProxy        bool
+	proxy          proxyFlags
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -47,10 +49,14 @@ name. The secrets of tokencli itself (TOKENCLI_*_CLIENT_SECRET and the like) are
 The command replaces tokencli: it gets the signals and the terminal, and its exit code is returned. The exit
 code is 127 if the command is not found and 126 if it cannot be run; with any other code of tokencli the
 command was not run. A token is not refreshed while the command runs: for a long one, raise --min-ttl or let
-it call tokencli token.`,
+it call tokencli token.
+
+With --proxy the command gets a key instead of the token, as with tokencli proxy: MOLLIE_API_URL is the
+address of a proxy that runs as long as the command, and MOLLIE_ACCESS_TOKEN the key for it.`,
 		Example: `  tokencli exec mollie -- printenv MOLLIE_ACCESS_TOKEN
   tokencli exec mollie moneybird -- env
-  tokencli exec monta --env API_TOKEN --min-ttl 10m -- sh -c 'test -n "$API_TOKEN"'`,
+  tokencli exec monta --env API_TOKEN --min-ttl 10m -- sh -c 'test -n "$API_TOKEN"'
+  tokencli exec --proxy monta --read-only -- printenv MONTA_API_URL`,
 		ValidArgsFunction: a.completeExec,
 		Args:              func(cmd *cobra.Command, args []string) error { return o.parse(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +68,9 @@ it call tokencli token.`,
 			if cmd.Flags().Changed("min-ttl") {
 				o.minTTL = time.Duration(minTTL)
 			}
+			if o.byProxy {
+				return a.execByProxy(cmd.Context(), o)
+			}
 			return a.exec(cmd.Context(), o)
 		},
 	}
@@ -69,6 +78,9 @@ it call tokencli token.`,
 	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts once for each, in their order")
 	minTTLFlag(f, &minTTL)
 	discardFlag(f, &o.discardRotated)
+	f.BoolVar(&o.byProxy, "proxy", false, "give the command the address and key of a proxy instead of the token")
+	o.proxy.declare(f)
+	completeProxyFlags(c)
 	_ = c.RegisterFlagCompletionFunc("env", cobra.NoFileCompletions)
 	return c
 }

@@ -56,7 +56,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		}
 	}
 	add("login", a.loginCommand(), a.refreshCommand(), a.revokeCommand(), a.statusCommand(), a.whoamiCommand())
-	add("use", a.tokenCommand(), a.execCommand(), a.apiCommand(), a.helperCommand())
+	add("use", a.tokenCommand(), a.execCommand(), a.apiCommand(), a.helperCommand(), a.proxyCommand())
 	add("more", a.providerCommand(), a.doctorCommand(), a.keepaliveCommand(), a.sandboxCommand(), a.demoCommand(), a.storeCommand(),
 		a.completionCommand(), a.versionCommand())
 	root.AddCommand(exitCodesTopic(), environmentTopic(), a.openBrowserCommand())

@@ -232,6 +232,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	server.ClearFaults()
 	run(how{want: 3}, "token", "mollie")
+	run(how{want: 3}, "proxy", "mollie")
 
 	// Logins, and everything that uses them.
 	for _, name := range accounts {

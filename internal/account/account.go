@@ -87,6 +87,9 @@ func (n Name) Var(setting string) string { return prefix + n.stem("__") + "_" + 
 // TokenVar returns the variable under which `exec` and `token -o env` hand out the access token.
 func (n Name) TokenVar() string { return n.stem("_") + "_ACCESS_TOKEN" }
 
+// APIVar returns the variable under which the address of a proxy to the account's API is handed out.
+func (n Name) APIVar() string { return n.stem("_") + "_API_URL" }
+
 func (n Name) stem(separator string) string {
 	stem := n.Provider
 	if n.Label != "" {

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -109,6 +110,53 @@ func (p Presentation) Present(req *http.Request, token string) {
 		return
 	}
 	req.Header.Set(p.header, p.value(token))
+}
+
+// Holds reports whether a request presents a token as Present does, in time that does not depend on how much of
+// it is right.
+func (p Presentation) Holds(req *http.Request, token string) bool {
+	if p.param != "" {
+		return equal(req.URL.Query().Get(p.param), token)
+	}
+	given := req.Header.Get(p.header)
+	if p.scheme == "none" {
+		return equal(given, token)
+	}
+	scheme, given, ok := strings.Cut(given, " ")
+	if !ok || !strings.EqualFold(scheme, p.scheme) {
+		return false
+	}
+	if p.scheme == provider.Basic {
+		text, err := base64.StdEncoding.DecodeString(given)
+		user, password, _ := strings.Cut(string(text), ":")
+		return err == nil && (equal(user, token) || equal(password, token))
+	}
+	return equal(strings.TrimSpace(given), token)
+}
+
+func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// Remove takes the token from a request.
+func (p Presentation) Remove(req *http.Request) {
+	if p.param == "" {
+		req.Header.Del(p.header)
+		return
+	}
+	req.URL.RawQuery = removeParam(req.URL.RawQuery, p.param)
+}
+
+// PresentInURL replaces the token in an address, if the provider takes it there and the address has one.
+func (p Presentation) PresentInURL(u *url.URL, token string) {
+	if p.param != "" && u.Query().Has(p.param) {
+		u.RawQuery = SetParam(u.RawQuery, p.param, token)
+	}
+}
+
+// RemoveFromURL takes the token from an address.
+func (p Presentation) RemoveFromURL(u *url.URL) {
+	if p.param != "" {
+		u.RawQuery = removeParam(u.RawQuery, p.param)
+	}
 }
 
 // Takes reports whether a token of this type can be presented (RFC 6749 7.1): Bearer, which is also meant

@@ -111,19 +111,35 @@ func (c *Client) KeepAlive() {
 	if t, ok := c.HTTP.Transport.(*http.Transport); ok {
 		t = t.Clone()
 		t.DisableKeepAlives = false
+		t.MaxIdleConnsPerHost = 64
 		c.HTTP = &http.Client{Transport: t, CheckRedirect: c.HTTP.CheckRedirect}
+	}
+}
+
+// Unchanged leaves answers packed as they arrive, and asks for no packing of its own.
+func (c *Client) Unchanged() {
+	if t, ok := c.HTTP.Transport.(*http.Transport); ok {
+		t.DisableCompression = true
 	}
 }
 
 // SetParam gives a parameter of a query, or of a form, its only value and leaves the others as they were
 // written.
 func SetParam(query, name, value string) string {
-	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+	pair := url.QueryEscape(name) + "=" + strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+	if rest := removeParam(query, name); rest != "" {
+		return rest + "&" + pair
+	}
+	return pair
+}
+
+// removeParam removes a parameter from a query.
+func removeParam(query, name string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
 		key, _, _ := strings.Cut(pair, "=")
 		key, err := url.QueryUnescape(key)
 		return pair == "" || err == nil && key == name
-	})
-	return strings.Join(append(pairs, url.QueryEscape(name)+"="+strings.ReplaceAll(url.QueryEscape(value), "+", "%20")), "&")
+	}), "&")
 }
 
 // NamesToken reports whether a query has the parameter in which the provider takes the token.

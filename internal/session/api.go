@@ -46,6 +46,23 @@ type tokens struct {
 	mu    sync.Mutex
 	held  *credential.Credential
 	began time.Time // when held was asked for
+	until time.Time // held is not asked for again before, because a refresh just failed
+}
+
+const (
+	// issuedJustNow is the age of a token up to which a refusal is believed to be about something else.
+	issuedJustNow = 10 * time.Second
+	// refreshPause is the time between two attempts to refresh a token that is still valid.
+	refreshPause = 10 * time.Second
+)
+
+// margin is how long before its expiry a held token is refreshed: less than minTTL for one that is short-lived,
+// which would otherwise be refreshed for every request.
+func (t *tokens) margin() time.Duration {
+	if t.held == nil {
+		return t.minTTL
+	}
+	return min(t.minTTL, t.held.AccessExpiresAt.Sub(t.held.ObtainedAt)/10)
 }
 
 // Token returns the account's access token.
@@ -53,14 +70,14 @@ func (t *tokens) Token(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.session.now()
-	if t.held != nil && t.held.Fresh(now, 0) {
+	if t.held != nil && (t.held.Fresh(now, t.margin()) || t.held.Fresh(now, 0) && now.Before(t.until)) {
 		return t.held.AccessToken.Reveal(), nil
 	}
-	c, err := t.session.TokenForUse(ctx, t.name, t.minTTL)
+	c, err := t.session.TokenForUse(ctx, t.name, t.margin())
 	if err := t.hold(c, err); err != nil {
 		return "", err
 	}
-	t.began = now
+	t.began, t.until = now, now.Add(refreshPause)
 	return c.AccessToken.Reveal(), nil
 }
 
@@ -71,7 +88,8 @@ func (t *tokens) Replace(ctx context.Context, refused string) (string, error) {
 	switch {
 	case t.held.AccessToken.Reveal() != refused: // another request refreshed it
 		return t.held.AccessToken.Reveal(), nil
-	case t.session.CanRefresh(t.held) != nil, !t.held.ObtainedAt.Before(t.began):
+	case t.session.CanRefresh(t.held) != nil,
+		!t.held.ObtainedAt.Before(t.began) && t.session.now().Sub(t.held.ObtainedAt) < issuedJustNow:
 		return "", oauth.ErrNoOther
 	}
 	c, err := t.session.warnUnsaved(t.session.refreshRefused(ctx, t.held))

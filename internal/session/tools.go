@@ -27,13 +27,14 @@ func (s *Session) TokenRefused(ctx context.Context, name account.Name, token str
 	return err
 }
 
-// Transport returns a transport for the API of an account that keeps connections for further requests, and the
-// client that it uses. The account's token is read when the first request is sent.
+// Transport returns a transport for the API of an account that keeps connections for further requests and passes
+// answers on as they are. The account's token is read when the first request is sent.
 func (s *Session) Transport(name account.Name, minTTL time.Duration) (*oauth.Transport, error) {
 	client, err := s.client(name)
 	if err != nil {
 		return nil, err
 	}
 	client.KeepAlive()
+	client.Unchanged()
 	return &oauth.Transport{Client: client, Tokens: &tokens{session: s, name: name, minTTL: minTTL, client: client}}, nil
 }
