@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"archive/zip"
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -30,7 +31,7 @@ func cmdToolServer(ts *testscript.TestScript, neg bool, args []string) {
 	var handler http.Handler
 	switch args[0] {
 	case "git":
-		path, err := exec.Command("git", "--exec-path").Output()
+		path, err := exec.CommandContext(context.Background(), "git", "--exec-path").Output()
 		ts.Check(err)
 		handler = &cgi.Handler{
 			Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),

@@ -230,7 +230,8 @@ func TestPresentation(t *testing.T) {
 		"basic":        {provider.API{Scheme: "basic"}, "Authorization: Basic YSBi", "", "header = \"Authorization: Basic YSBi\"\n", "basic"},
 		"query":        {provider.API{QueryParam: "access_token"}, "", "access_token=a+b", "url-query = \"access_token=a b\"\n", "Bearer"},
 		"constant": {
-			provider.API{Headers: map[string]string{"Notion-Version": "2022"}}, "Authorization: Bearer a b", "",
+			provider.API{Headers: map[string]string{"Notion-Version": "2022"}},
+			"Authorization: Bearer a b", "",
 			"header = \"Authorization: Bearer a b\"\nheader = \"Notion-Version: 2022\"\n", "Bearer",
 		},
 	} {

@@ -18,7 +18,7 @@ func (s *Session) TokenRefused(ctx context.Context, name account.Name, token str
 		return s.usable(err)
 	}
 	if c.AccessToken.Reveal() != token || s.CanRefresh(c) != nil {
-		return nil
+		return nil //nolint:nilerr // there is nothing that a refusal could change
 	}
 	_, err = s.warnUnsaved(s.refreshRefused(ctx, c))
 	if errors.Is(err, refresh.ErrTooSoon) {

@@ -228,10 +228,7 @@ func TestVaultDownBetweenSteps(t *testing.T) {
 			var since time.Time
 			tm.down(func(r *http.Request) bool {
 				if failing.Load() > 0 {
-					if time.Since(since) < test.back {
-						return true
-					}
-					return false
+					return time.Since(since) < test.back
 				}
 				if r.Method == http.MethodPost && test.writes(writes.Add(1)) {
 					since = time.Now()
