@@ -277,8 +277,17 @@ func (m *made) verify(c *request, h held) *problem {
 	if resource, ok := h["resource"]; ok && resource != m.d.Resource {
 		return &problem{kind: badRequest, code: "invalid_target", text: "resource is not the one of the definition"} // RFC 8707 2
 	}
-	for name, value := range c.vars {
-		h[name], _ = url.PathUnescape(value)
+	return m.ofLogin(c, h)
+}
+
+// ofLogin checks the values that every request of a login has in common, also those in its path.
+func (m *made) ofLogin(c *request, h held) *problem {
+	for _, name := range keys(c.vars) {
+		value, _ := url.PathUnescape(c.vars[name])
+		if other, twice := h[name]; twice && other != value {
+			return bad(badRequest, "two values for %s", name)
+		}
+		h[name] = value
 	}
 	for _, input := range m.d.Inputs {
 		value, ok := h[input.Name]
@@ -296,9 +305,12 @@ func (m *made) verify(c *request, h held) *problem {
 
 // presented returns the access token of a request to the API.
 func (m *made) presented(c *request) (string, *problem) {
-	api := m.d.API
-	if err := m.headers(c, api.Headers, held{}); err != nil {
+	api, h := m.d.API, held{}
+	if err := m.headers(c, api.Headers, h); err != nil {
 		return "", bad(badRequest, "%s", err)
+	}
+	if p := m.ofLogin(c, h); p != nil {
+		return "", p
 	}
 	if api.QueryParam != "" {
 		query, err := c.query()

@@ -326,7 +326,7 @@ func (m *made) grant(c *request, kind string, h held) (granted, string, *problem
 // mayRefresh checks what a refresh token alone does not say.
 func (m *made) mayRefresh(c *request, h held, redirect *string) *problem {
 	t := c.st.tokens[h["refresh_token"]]
-	if t == nil || !t.refresh {
+	if t == nil || !t.refresh || t.spent {
 		return nil // its own refusal follows
 	}
 	if _, sends := m.sends(kindRefresh, "{redirect_uri}"); sends {

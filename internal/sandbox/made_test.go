@@ -1,6 +1,8 @@
 package sandbox_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -221,4 +223,112 @@ func revocation(name string) func(token string) call {
 		}
 	}
 	return nil
+}
+
+// oddDefinition has what the five do not have.
+const oddDefinition = `
+name: odd
+inputs: [{name: shop, pattern: "[a-z]+", default: demo}]
+scopes: {default: [read, write], separator: ","}
+redirect: {https: true}
+authorize: {url: "https://odd.example/{shop}/authorize", params: {audience: [a, b]}}
+token:
+  authorization_code: {url: "https://odd.example/{shop}/token?v=2", encoding: json, client_auth: basic_raw, headers: {X-App: "{client_id}"}, params: {shop: "{shop}"}}
+  refresh: {url: "https://odd.example/{shop}/token?v=2", client_auth: params}
+reply: {access_token: data.token, expires_at: data.until, keep: [instance_url]}
+callback: {keep: [realmId]}
+errors: {code: fault.code, description: fault.text, ended: [{status: 401, code: gone, text: old token}]}
+lifetimes: {access: 1h, refresh: 24h, refresh_not_before: 9m}
+rotation: always
+api: {url: "{instance_url}/v2/{realmId}/", header: X-API-Key, scheme: none, headers: {Odd-Version: "2"}, expired: [{status: 400, code: dead}]}
+whoami: [{url: "{instance_url}/v2/me?full=1", show: [{path: user.id}]}]
+`
+
+// TestMadeOdd: the words of a definition that the five do not use are read.
+func TestMadeOdd(t *testing.T) {
+	b := start(t, sandbox.Config{Definitions: [][]byte{[]byte(oddDefinition)}})
+	id, secret := "client-of-odd", "secret-for-odd-in-the-sandbox"
+	verifier := strings.Repeat("v", 43)
+	authorize := call{path: "/odd/demo/authorize", query: vals("response_type", "code", "client_id", id, "redirect_uri", webURI,
+		"scope", "read,write", "state", "s", "audience", "a", "audience", "b", "code_challenge_method", "S256",
+		"code_challenge", "dKtGqRVlAYJQwPmUBQwFqpBdtJE8l5m8r4Hs4C3cFp0")}
+	refused := func(name string, c call, words ...string) {
+		t.Helper()
+		a := b.send(c)
+		if !b.last().Refused {
+			t.Errorf("%s: accepted: %d %s", name, a.status, a.body)
+		}
+		for _, word := range words {
+			if !strings.Contains(a.body, word) {
+				t.Errorf("%s: %s lacks %q", name, a.body, word)
+			}
+		}
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	authorize.query.Set("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
+	refused("http redirect", changed(authorize, "redirect_uri", loopURI))
+	refused("one audience", changed(authorize, "audience", "a"))
+	refused("no PKCE", changed(authorize, "code_challenge", ""))
+	code := func() string {
+		u, err := url.Parse(b.send(authorize).header.Get("Location"))
+		if err != nil || u.Query().Get("realmId") != "sandbox-realmId" {
+			t.Fatalf("Location %s", u)
+		}
+		return u.Query().Get("code")
+	}
+	exchange := func(code string) call {
+		return call{method: "POST", path: "/odd/demo/token", query: vals("v", "2"), user: id, pass: secret, header: map[string]string{"X-App": id},
+			json: map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": webURI, "code_verifier": verifier, "shop": "demo"}}
+	}
+	refused("another verifier", changed(exchange(code()), "code_verifier", strings.Repeat("w", 43)), `"fault":{"code":"invalid_grant"`)
+	refused("another input", changed(exchange(code()), "shop", "demo2"), "shop")
+	refused("no header", with2(exchange(code()), func(c *call) { c.header = nil }), "X-App")
+	refused("no version", with2(exchange(code()), func(c *call) { c.query = nil }))
+	first := b.send(exchange(code()))
+	data, _ := first.json["data"].(map[string]any)
+	if data["until"] != "2026-03-04T06:06:07Z" || first.str("instance_url") != "https://odd.sandbox.example.test" {
+		t.Fatalf("reply %s", first.body)
+	}
+	token, _ := data["token"].(string)
+
+	me := call{path: "/odd/v2/me", query: vals("full", "1"), header: map[string]string{"X-API-Key": token, "Odd-Version": "2"}}
+	b.want(b.send(me), 200, `"user":{"id":"Sandbox user id"}`)
+	b.want(b.send(call{path: "/odd/v2/sandbox-realmId/items", header: me.header}), 200)
+	refused("another realm", call{path: "/odd/v2/other/items", header: me.header})
+	refused("no constant header", with2(me, func(c *call) { c.header = map[string]string{"X-API-Key": token} }), "Odd-Version")
+	refused("Bearer", with2(me, func(c *call) { c.bearer, c.header = token, map[string]string{"Odd-Version": "2"} }))
+
+	refresh := func(token string) call {
+		return call{method: "POST", path: "/odd/demo/token", query: vals("v", "2"), form: vals("grant_type", "refresh_token", "refresh_token", token, "client_id", id, "client_secret", secret)}
+	}
+	refused("too early", refresh(first.str("refresh_token")), "younger than 9m0s")
+	b.clock.move(9 * time.Minute)
+	b.want(b.send(refresh(first.str("refresh_token"))), 200)
+	b.want(b.send(refresh(first.str("refresh_token"))), 401, `"code":"gone"`, "old token")
+	b.clock.move(time.Hour)
+	b.want(b.send(me), 400, `"code":"dead"`)
+}
+
+// TestMadeMetadata: a definition that holds an address alone gets metadata, and endpoints that keep to it.
+func TestMadeMetadata(t *testing.T) {
+	b := start(t, sandbox.Config{Definitions: [][]byte{
+		[]byte("name: op\nissuer: https://op.example/realms/demo"), []byte("name: mcp\nresource: https://mcp.example/mcp"),
+	}})
+	for _, path := range []string{"/op/realms/demo/.well-known/openid-configuration", "/op/.well-known/oauth-authorization-server/realms/demo"} {
+		a := b.send(call{path: path})
+		if a.str("issuer") != "https://op.example/realms/demo" || a.str("token_endpoint") != "https://op.example/realms/demo/sandbox/token" {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	b.want(b.send(call{path: "/mcp/.well-known/oauth-protected-resource/mcp"}), 200, `"resource":"https://mcp.example/mcp"`, `["https://mcp.example"]`)
+	pair, err := b.s.Mint("op", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := vals("grant_type", "refresh_token", "refresh_token", pair.RefreshToken)
+	basic := call{method: "POST", path: "/op/realms/demo/sandbox/token", form: form, user: "client-of-op", pass: "secret-for-op-in-the-sandbox"}
+	b.want(b.send(with2(basic, func(c *call) { c.pass = "wrong" })), 401)
+	next := b.send(basic)
+	b.want(next, 200)
+	b.want(b.send(call{path: "/op/realms/demo/sandbox/userinfo", bearer: next.str("access_token")}), 200, "sub")
 }
