@@ -15,7 +15,10 @@ import (
 // OpenBySystem opens the address the way the desktop is set up. It must be called in a process of its own
 // (Options.SystemOpener): the library hands the environment, outputs and session of its process on to the
 // browser, and returns when the browser does.
-func OpenBySystem(address string) error { return browser.OpenURL(address) }
+func OpenBySystem(address string) error {
+	coredump.Allow()
+	return browser.OpenURL(address)
+}
 
 // openers returns the commands that may open the address, in the order in which they are tried. There are
 // none if no browser is wanted, or evidently none can be shown.
