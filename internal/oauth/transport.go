@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -59,6 +60,8 @@ type Transport struct {
 	// Wait bounds the time until the answer begins, or since the last piece of the body was sent. Idle bounds
 	// the time between two pieces of the answer. 0: no bound.
 	Wait, Idle time.Duration
+
+	masked masked
 }
 
 // RoundTrip sends a request. See http.RoundTripper.
@@ -164,7 +167,7 @@ func (t *Transport) send(req *http.Request, token string) (*http.Response, error
 		cancel(nil)
 		return nil, err
 	}
-	mask(resp, token)
+	t.mask(resp, token)
 	resp.Request = req.WithContext(context.WithValue(req.Context(), tokenKey{}, token))
 	timer.restart(t.Idle)
 	resp.Body = &incoming{ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) }}
@@ -207,24 +210,49 @@ func (t *Transport) dress(req *http.Request, token string, timer *timer) *http.R
 }
 
 // mask removes the token from the headers of an answer, in whatever spelling it was echoed.
-func mask(resp *http.Response, token string) {
+func (t *Transport) mask(resp *http.Response, token string) {
 	if token == "" {
 		return
 	}
-	clean := func(text string) string {
-		if text = redact.Secrets(text, token); holds(text, token) {
-			return redact.Mask
-		}
-		return text
-	}
-	resp.Status = clean(resp.Status)
+	resp.Status = t.masked.clean(resp.Status, token)
 	for _, header := range []http.Header{resp.Header, resp.Trailer} {
 		for _, values := range header {
 			for i := range values {
-				values[i] = clean(values[i])
+				values[i] = t.masked.clean(values[i], token)
 			}
 		}
 	}
+}
+
+// masked remembers what became of short texts, because most answers have the same headers as the one before.
+type masked struct {
+	mu    sync.Mutex
+	token string
+	texts map[string]string
+}
+
+const (
+	maxMasked     = 128 // texts
+	maxMaskedText = 256 // bytes of one
+)
+
+func (m *masked) clean(text, token string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.token != token || len(m.texts) >= maxMasked {
+		m.token, m.texts = token, make(map[string]string)
+	}
+	if clean, ok := m.texts[text]; ok {
+		return clean
+	}
+	clean := redact.Secrets(text, token)
+	if holds(clean, token) {
+		clean = redact.Mask
+	}
+	if len(text) <= maxMaskedText {
+		m.texts[text] = clean
+	}
+	return clean
 }
 
 type tokenKey struct{}
