@@ -41,7 +41,7 @@ func (a *app) doctorCommand() *cobra.Command {
 the way to each provider in use, and the clock. Each finding is ok, a warning or a problem; warnings and
 problems come with a fix. It takes 15 seconds at most.
 
-Nothing is changed or renewed. A store is tried with a record of its own, which is deleted at once. A
+Nothing is changed or refreshed. A store is tried with a record of its own, which is deleted at once. A
 provider gets one request for its front page, with nothing in it that belongs to you.
 
 The exit code is 0 where there is no problem, else that of the first one: 2 for whatever is set wrong on

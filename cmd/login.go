@@ -47,7 +47,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
   tokencli login moneybird --redirect-uri urn:ietf:wg:oauth:2.0:oob
   tokencli login moloni --grant password
   tokencli login mollie/live --with-token < token.txt
-  tokencli login mollie --hand-over '["gh", "secret", "set", "MOLLIE_LOGIN"]'`,
+  tokencli login mollie --hand-over 'gh secret set MOLLIE_LOGIN'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("%s takes one account, got %d", cmd.CommandPath(), len(args)).WithHint("%s --help", cmd.CommandPath())

@@ -48,7 +48,7 @@ With --, it runs CMD (by default your shell) with these settings, and ends when 
   tokencli sandbox --provider mollie --access-life 90s --consent allow
   tokencli sandbox --definition ./acme.yaml --access-life 90s
   tokencli sandbox --
-  tokencli sandbox --consent allow -- ./test.sh`,
+  tokencli sandbox --consent allow -- sh -c 'tokencli login monta'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			dash := cmd.ArgsLenAtDash()
 			if o.run = dash >= 0; !o.run {

@@ -158,6 +158,23 @@ func needsAttention(rows []accountStatus, within time.Duration, now time.Time) e
 	return nil
 }
 
+// sayChosen says which account the bare name of a provider means where a variable chooses one.
+func (a *app) sayChosen(rows []accountStatus) error {
+	var last string
+	for _, row := range rows { // sorted by name
+		bare := account.Name{Provider: row.Account.Provider}
+		name, err := a.chosen(bare)
+		if err != nil {
+			return err
+		}
+		if name != bare && last != bare.Provider {
+			a.say(bare.String() + " means " + name.String() + " to commands that use a token (" + bare.Var(account.Chosen) + ")")
+		}
+		last = bare.Provider
+	}
+	return nil
+}
+
 // accountStatus is the status of an account, or why it could not be read.
 type accountStatus struct {
 	*session.Status
@@ -200,5 +217,8 @@ func (a *app) printStatus(rows []accountStatus, asJSON bool) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return a.print(statusTable(rows, a.now(), a.screen()))
+	if err := a.print(statusTable(rows, a.now(), a.screen())); err != nil {
+		return err
+	}
+	return a.sayChosen(rows)
 }
