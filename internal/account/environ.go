@@ -70,8 +70,25 @@ func Settings() []string {
 // InputSetting returns the setting of an input of the definition.
 func InputSetting(input string) string { return Input + upper(input) }
 
-// Own returns the account's own setting in the environment, as getenv knows it.
-func (n Name) Own(getenv func(string) string, setting string) string { return getenv(n.Var(setting)) }
+// Own returns the account's own setting in the environment, cleaned; empty if it cannot be, which CheckSettings
+// reports.
+func (n Name) Own(getenv func(string) string, setting string) string {
+	value, _ := n.Setting(getenv, setting)
+	return value
+}
+
+// CheckSettings returns the failure of the first setting of the account, or of its provider, that cannot be cleaned.
+// It is asked before anything is sent.
+func (n Name) CheckSettings(getenv func(string) string) error {
+	for _, setting := range append(Settings(), BaseURL) {
+		for _, name := range []Name{n, n.Default()} {
+			if _, err := name.Setting(getenv, setting); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // Lookup returns a setting for a login: the account's own or, for what describes the client, the one of
 // the provider's default account. User names, passwords and tokens belong to one account alone.
@@ -80,7 +97,7 @@ func (n Name) Lookup(getenv func(string) string, setting string) string {
 		return own
 	}
 	switch setting {
-	case ClientID, ClientSecret, RedirectURI, Scopes:
+	case ClientID, ClientSecret, ClientKey, RedirectURI, Scopes:
 		return n.Default().Own(getenv, setting)
 	}
 	return ""

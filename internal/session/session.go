@@ -187,8 +187,11 @@ func (s *Session) config(ctx context.Context, name string, values map[string]str
 	if err != nil {
 		return nil, err
 	}
-	setting := account.Name{Provider: name}.Var(account.BaseURL)
-	return oauth.Resolve(ctx, d, values, nil, oauth.Base{URL: s.Getenv(setting), Setting: setting})
+	base, err := account.Name{Provider: name}.Setting(s.Getenv, account.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.Resolve(ctx, d, values, nil, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
 }
 
 // client returns a client for an account whose credential is not at hand.
@@ -198,6 +201,9 @@ func (s *Session) client(name account.Name) (*oauth.Client, error) {
 
 // clientOf returns a client for a login with these inputs and kept fields.
 func (s *Session) clientOf(ctx context.Context, name account.Name, values map[string]string) (*oauth.Client, error) {
+	if err := name.CheckSettings(s.Getenv); err != nil {
+		return nil, err
+	}
 	c, err := s.config(ctx, name.Provider, values)
 	if err != nil {
 		return nil, err
