@@ -37,17 +37,18 @@ func TestMoloniData(t *testing.T) {
 	b.want(b.send(call{method: "POST", path: path, query: token, form: vals("qty", "1")}), 200)
 	b.want(b.send(call{method: "POST", path: path, query: with(token, "json", "true"), json: vals("qty", "1")}), 200)
 	b.want(b.send(call{method: "POST", path: path, query: with(token, "json", "true"), raw: `{"qty":1}`, media: "application/x-www-form-urlencoded"}), 200)
-	for name, c := range map[string]call{
-		"in the query":        {path: path, query: with(token, "qty", "1")},
-		"a POST's query":      {method: "POST", path: path, query: with(token, "qty", "1")},
-		"only with json=true": {method: "POST", path: path, query: token, json: vals("qty", "1")},
-		"body is JSON":        {method: "POST", path: path, query: token, raw: `{"qty":1}`, media: "application/x-www-form-urlencoded"},
-		"is not JSON":         {method: "POST", path: path, query: with(token, "json", "true"), form: vals("qty", "1")},
-		"GET":                 {path: path, query: token, form: vals("qty", "1")},
+	for _, tt := range []struct {
+		word string
+		c    call
+	}{
+		{"the query takes only", call{path: path, query: with(token, "qty", "1")}},
+		{"the query takes only", call{method: "POST", path: path, query: with(token, "qty", "1")}},
+		{"only with json=true", call{method: "POST", path: path, query: token, json: vals("qty", "1")}},
+		{"the body is JSON", call{method: "POST", path: path, query: token, raw: `{"qty":1}`, media: "application/x-www-form-urlencoded"}},
+		{"the body is not JSON", call{method: "POST", path: path, query: with(token, "json", "true"), form: vals("qty", "1")}},
+		{"in the body of a POST", call{path: path, query: token, form: vals("qty", "1")}},
 	} {
-		if a := b.send(c); a.status != 400 {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
-		}
+		b.want(b.send(tt.c), 400, tt.word)
 	}
 }
 
