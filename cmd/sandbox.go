@@ -46,7 +46,7 @@ definition describes, and says why it refuses others.
 With --, it runs CMD (by default your shell) with these settings, and ends when CMD ends.`,
 		Example: `  tokencli sandbox
   tokencli sandbox --provider mollie --access-life 90s --consent allow
-  tokencli sandbox --definition ./acme.yaml --access-life 90s
+  tokencli sandbox --definition ./acme.yaml -- ./test.sh
   tokencli sandbox --
   tokencli sandbox --consent allow -- sh -c 'tokencli login monta'`,
 		Args: func(cmd *cobra.Command, args []string) error {
