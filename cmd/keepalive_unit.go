@@ -14,8 +14,8 @@ import (
 // keepaliveName is what the system's scheduler knows the job by.
 const keepaliveName = "tokencli-keepalive"
 
-// job is a renewal that a scheduler runs. It knows systemd, launchd and the Task Scheduler by goos, so
-// that the texts for each can be made, and looked at, on any system.
+// job is a refresh that a scheduler runs. Its texts for systemd, launchd and the Task Scheduler depend on
+// goos alone, so that each can be printed and tested on any system.
 type job struct {
 	goos   string
 	binary string // absolute
@@ -65,11 +65,11 @@ func (j job) units() []unit {
 	}
 }
 
-// The reason for the job, for whoever finds it later.
+// The reason for the job, shown by the scheduler.
 const keepaliveWhy = "Refresh the logins of tokencli before they expire"
 
-// service is a systemd.service(5). A failure that may pass by itself (exit code 6) is tried again; the
-// others need a person or the next turn. The hardening leaves the session bus, on which the keychain is,
+// service is a systemd.service(5). A failure that may pass by itself (exit code 6) is retried; the
+// others need the user or the next run. The hardening leaves the session bus, on which the keychain is,
 // the network and the state folder.
 func (j job) service() string {
 	var b strings.Builder
@@ -276,7 +276,7 @@ func powerShellQuote(word string) string {
 	return "('" + strings.ReplaceAll(word, "%", "'+[char]37+'") + "')"
 }
 
-// escaped is a text as it stands in XML. Package encoding/xml would build its tables at every start.
+// escaped is a text as XML writes it. Package encoding/xml would build its tables at every start.
 func escaped(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' && !strings.ContainsRune("\t\r\n", r) {

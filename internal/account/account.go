@@ -12,7 +12,7 @@ import (
 )
 
 // Name is one login at a provider: `mollie` is the default one, `mollie/shop-b` a named one. The zero
-// value is no account. Names are comparable.
+// value names none. Names are comparable.
 type Name struct {
 	Provider string
 	Label    string // empty for the default account

@@ -257,7 +257,7 @@ func (b *bench) renewal() error {
 		return err
 	}
 	got := ratio(renew, fresh)
-	fmt.Fprintf(&b.out, "| renewal / fresh | %.2f | %s |\n", got, b.limit("renewal / fresh", got, 5))
+	fmt.Fprintf(&b.out, "| refresh / fresh | %.2f | %s |\n", got, b.limit("refresh / fresh", got, 5))
 	return nil
 }
 
@@ -300,7 +300,7 @@ func (b *bench) herds() error {
 		waited = append(waited, total-renewal)
 	}
 	got = quantile(waited, 0.5) / quantile(ours, 0.5)
-	fmt.Fprintf(&b.out, "| %d at once, expired: total less one renewal / fresh | %.2f | %s |\n", n, got, b.limit("herd, expired", got, 2))
+	fmt.Fprintf(&b.out, "| %d at once, expired: total less one refresh / fresh | %.2f | %s |\n", n, got, b.limit("herd, expired", got, 2))
 
 	if took, failed, err := herd(b.ctx, fresh, reads, 8); failed > 0 {
 		return fmt.Errorf("%d of %d reads failed: %w", failed, reads, err)

@@ -26,7 +26,7 @@ func newConsole(opts Options) *console {
 	return &console{out: out, width: opts.Columns, quiet: opts.Quiet}
 }
 
-// notify prints a warning, or what the user needs to go on. Values from outside must be safe to print.
+// notify prints a warning, or what the user has to know to continue. Values from outside must be safe to print.
 func (c *console) notify(format string, args ...any) {
 	for _, line := range wrap(fmt.Sprintf(format, args...), c.width) {
 		c.print(line)

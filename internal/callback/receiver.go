@@ -3,7 +3,7 @@
 // decides which.
 //
 // The port is bound before the browser opens, and only on loopback. A response that does not belong to
-// this login is refused and the wait goes on; it ends with the right response, the provider's refusal, the
+// this login is refused and the wait continues; it ends with the right response, the provider's refusal, the
 // deadline or an interrupt. The page reports success only after the login succeeded. All messages go to
 // one writer, and text from outside is made safe to print first.
 package callback

@@ -1,6 +1,6 @@
 package callback
 
-// rejection is why a response was not used. The wait goes on.
+// rejection is why a response was not used. The wait continues.
 type rejection int
 
 const (

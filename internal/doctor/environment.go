@@ -23,7 +23,7 @@ func (e *run) spelling() spelling {
 	return spelling{names}
 }
 
-// read returns the account and the setting of a variable, or false if there is no such provider or setting.
+// read returns the account and the setting of a variable, or false if the provider or the setting is unknown.
 func (s spelling) read(variable string) (name account.Name, setting string, ok bool) {
 	return account.ParseVar(variable, s.providers)
 }

@@ -79,7 +79,7 @@ func (r *Report) set() []string {
 // hidden is what a report leaves out.
 type hidden struct {
 	secrets []string
-	words   map[string]string // a word, and what stands in its place
+	words   map[string]string // a word, and what replaces it
 	named   int               // how many named accounts there are
 	user    string
 }

@@ -15,7 +15,7 @@ const (
 	DoReadToken
 	// DoUseStore: choose a store that can be written.
 	DoUseStore
-	// DoChooseStore: name one of the stores.
+	// DoChooseStore: use one of the stores.
 	DoChooseStore
 	// DoRevokeOther: choose another account name, or revoke the other account [account].
 	DoRevokeOther
@@ -97,7 +97,7 @@ const (
 	DoRenameFile
 	// DoUseProvider: the provider [name] was probably meant.
 	DoUseProvider
-	// DoChooseProvider: name one of the providers [names], or add a definition [path].
+	// DoChooseProvider: use one of the providers [names], or add a definition [path].
 	DoChooseProvider
 	// DoShowProvider: see what the definition of the provider [name] says.
 	DoShowProvider

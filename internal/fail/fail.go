@@ -17,7 +17,7 @@ const (
 	Internal    Kind = 1   // a bug in tokencli
 	Usage       Kind = 2   // flag, name, definition, configuration or setting
 	NotLoggedIn Kind = 3   // nothing is kept for the account
-	LoginNeeded Kind = 4   // a person has to log in again
+	LoginNeeded Kind = 4   // only a new login helps
 	Refused     Kind = 5   // the provider refused for another reason
 	Unavailable Kind = 6   // the provider cannot be reached or answers nonsense
 	Store       Kind = 7   // the store, or its lock, cannot be used

@@ -6,7 +6,7 @@ import (
 )
 
 // Revoke asks the provider to end a token (RFC 7009). hint is access_token or refresh_token. gone reports
-// that the provider has no such endpoint (any more), so that only the user can end the login.
+// that the provider does not have this endpoint, so that only the user can end the login.
 func (c *Client) Revoke(ctx context.Context, r Registration, token, hint string) (gone bool, err error) {
 	request := c.Definition.Revoke.Request
 	if request == nil {

@@ -115,7 +115,7 @@ type flight struct {
 
 // Refresh refreshes the credential seen, which the caller has read from the store. It returns the refreshed
 // credential, or that of another process that refreshed it meanwhile. There is one refresh per call, however
-// short the new token lives. A refresh that cannot be saved is an UnsavedError.
+// soon the new token expires. A refresh that cannot be saved is an UnsavedError.
 func (r *Refresher) Refresh(ctx context.Context, seen *credential.Credential, want Want) (*credential.Credential, error) {
 	// The program listens for signals only while something waits for the end of a context. From here on
 	// a signal must not end the process.

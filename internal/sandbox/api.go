@@ -96,7 +96,7 @@ func (s *Server) download(c *request) *reply {
 	key := strings.TrimSuffix(strings.TrimPrefix(c.full, "/_files/"), ".pdf")
 	end, ok := s.files[key]
 	if st == nil || !ok || over(c.now, end) || c.method != http.MethodGet {
-		out := textReply(http.StatusNotFound, "no such file").why("the address of the file is unknown or old")
+		out := textReply(http.StatusNotFound, "file not found").why("the address of the file is unknown or old")
 		out.refused = true
 		return out
 	}

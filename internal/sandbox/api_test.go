@@ -194,7 +194,7 @@ func TestGraphQL(t *testing.T) {
 		{"{ }", "empty selection"},
 		{"{ me { data { name } }", "something other than a field name"},
 		{"{ me { data { ...F } } }", "something other than a field name"},
-		{"{ me { data { name } } } extra", "goes on after its end"},
+		{"{ me { data { name } } } extra", "continues after its end"},
 		{"{ a: { b } }", "alias without a field"},
 		{"{ me(x: 1 { data } }", "parenthesis"},
 		{"query ($a { me }", "parenthesis"},

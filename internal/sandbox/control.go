@@ -225,7 +225,7 @@ func strict(body []byte, v any) error {
 		return fmt.Errorf("the body is not what is expected here: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body goes on after its JSON value")
+		return errors.New("the body continues after its JSON value")
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestControlRefuses(t *testing.T) {
 		b.want(b.post(tt.what, tt.body), tt.status, tt.word)
 	}
 	b.want(b.send(call{method: "POST", path: "/_sandbox/reset", form: vals("a", "b")}), 415, "Content-Type: application/json")
-	b.want(b.send(call{method: "POST", path: "/_sandbox/expire", raw: `{"what":"all"} {}`, media: "application/json"}), 400, "goes on")
+	b.want(b.send(call{method: "POST", path: "/_sandbox/expire", raw: `{"what":"all"} {}`, media: "application/json"}), 400, "continues")
 	b.want(b.send(call{path: "/_sandbox/reset"}), 404)
 	if e := b.last(); e.Operation != "control" || e.Provider != "" || !e.Refused {
 		t.Errorf("event %+v", e)

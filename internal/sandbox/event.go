@@ -111,8 +111,8 @@ func (s *Server) note(c *request, f *Fault, out *reply) {
 	s.queue = append(s.queue, e)
 }
 
-// tell hands out what is queued. Whoever comes second finds the event already told, or tells it itself:
-// either way it is told before its answer leaves.
+// tell passes queued events to Config.Event. A second caller finds its event passed on, or passes it on
+// itself: either way that happens before its answer leaves.
 func (s *Server) tell() {
 	if s.cfg.Event == nil {
 		return

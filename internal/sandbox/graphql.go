@@ -128,7 +128,7 @@ func parseGraphQL(query string) ([]field, error) {
 		return nil, err
 	}
 	if r.peek() != "" {
-		return nil, errors.New("the query goes on after its end")
+		return nil, errors.New("the query continues after its end")
 	}
 	return fields, nil
 }

@@ -55,7 +55,7 @@ func mollie() dialect {
 			if strings.HasPrefix(c.path, "/v2/oauth2/") {
 				return "the token endpoint has no /v2 before it"
 			}
-			return "Mollie has no such path"
+			return "Mollie does not have this path"
 		},
 		newAccess:  func() string { return "access_" + random(30, alnum) },
 		newRefresh: func() string { return "refresh_" + random(30, alnum) },

@@ -48,9 +48,9 @@ func moloni() dialect {
 		render: moloniProblem,
 		missing: func(c *request) string {
 			if !strings.HasSuffix(c.path, "/") {
-				return "Moloni has no such path; its paths end in a slash"
+				return "Moloni does not have this path; its paths end in a slash"
 			}
-			return "Moloni has no such path"
+			return "Moloni does not have this path"
 		},
 		newAccess: hex40, newRefresh: hex40, newCode: hex40, // of the code it is unknown
 	}

@@ -37,7 +37,7 @@ func moloniOn() dialect {
 			{http.MethodPost, "/v1", opAPI, moloniOnGraphQL},
 		},
 		render:     moloniOnProblem,
-		missing:    func(*request) string { return "Moloni ON has no such path" },
+		missing:    func(*request) string { return "Moloni ON does not have this path" },
 		newAccess:  func() string { return random(64, hexDigits) }, // unknown; the stand-in chooses hex
 		newRefresh: func() string { return random(64, hexDigits) },
 		newCode:    func() string { return random(40, hexDigits) },

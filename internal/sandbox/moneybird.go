@@ -52,7 +52,7 @@ func moneybird() dialect {
 			{http.MethodGet, "/api/v2/{administration}/sales_invoices/{invoice}/download.pdf", opAPI, moneybirdPDF},
 		},
 		render:    moneybirdProblem,
-		missing:   func(*request) string { return "Moneybird has no such path" },
+		missing:   func(*request) string { return "Moneybird does not have this path" },
 		newAccess: hex64, newRefresh: hex64, newCode: hex64,
 	}
 }

@@ -31,7 +31,7 @@ func monta() dialect {
 			{http.MethodGet, "/api/v1/charge-points", opAPI, montaChargePoints},
 		},
 		render:     montaProblem,
-		missing:    func(*request) string { return "Monta has no such path" },
+		missing:    func(*request) string { return "Monta does not have this path" },
 		newAccess:  uuid,
 		newRefresh: uuid,
 		newCode:    uuid,

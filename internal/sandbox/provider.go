@@ -153,8 +153,8 @@ func (st *provider) rotate(now time.Time, old *token) pair {
 }
 
 // living returns the refresh token of that value, or why it cannot be used. Reuse of a spent one is
-// refused and counted, and ends nothing else: vendor plugins and reports tell of losers of a race that go
-// on with the winner's pair; for the others it is unknown.
+// refused and counted, and ends nothing else: vendor plugins and reports tell of losers of a race that
+// continue with the winner's pair; for the others it is unknown.
 //
 // The texts name no client and no credentials: where a provider has no error codes, callers tell a dead
 // token from a bad client by the words.
@@ -202,7 +202,7 @@ func (st *provider) redeem(now time.Time, value string, redirect *string, mismat
 		st.stats.ReusedCodes++
 		return nil, bad(badGrant, "the code was used before: it is good for one exchange")
 	case over(now, k.expires):
-		return nil, bad(badGrant, "the code has expired: it lives %s", st.lives.code)
+		return nil, bad(badGrant, "the code has expired: it was valid for %s", st.lives.code)
 	case redirect != nil && *redirect != k.redirect:
 		return nil, bad(mismatch, "redirect_uri is not the one of the authorize request")
 	}

@@ -218,7 +218,7 @@ func TestTokenRefuses(t *testing.T) {
 		{"odd type", "moloni-on", false, media(";;;", "grantType=x"), 400, "unreadable"},
 		{"empty", "moloni-on", false, media("", ""), 400, "body is empty"},
 		{"GET", "moloni-on", false, func(c *call) { c.method = "GET" }, 405, "GET is not taken"},
-		{"slash", "moloni-on", false, func(c *call) { c.path += "/" }, 404, "no such path"},
+		{"slash", "moloni-on", false, func(c *call) { c.path += "/" }, 404, "not have this path"},
 
 		{"wrong secret", "moloni", false, set("client_secret", "wrong"), 400, `"error":"invalid_client"|error_description`},
 		{"wrong client", "moloni", true, set("client_id", "x"), 400, `"error":"invalid_client"`},
@@ -368,7 +368,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"page", "moneybird", func(s string) call {
 			return call{path: "/moneybird/api/v2/107693607045039116/contacts.json", bearer: s, query: vals("page", "0")}
 		}, 400, "page has to be"},
-		{"no such path", "moneybird", func(s string) call { return call{path: "/moneybird/api/v3", bearer: s} }, 404, "no such path"},
+		{"no such path", "moneybird", func(s string) call { return call{path: "/moneybird/api/v3", bearer: s} }, 404, "not have this path"},
 
 		{"bad token", "monta", func(string) call { return call{path: "/monta/api/v1/charge-points", bearer: "x"} }, 401, `"errorCode":"UNAUTHORIZED"`},
 		{"perPage", "monta", func(s string) call {
@@ -425,9 +425,9 @@ func TestScopes(t *testing.T) {
 
 func TestUnknownPlaces(t *testing.T) {
 	b := start(t, sandbox.Config{Providers: []string{"monta"}})
-	b.want(b.send(call{path: "/mollie/v2/payments"}), 404, "no such provider")
+	b.want(b.send(call{path: "/mollie/v2/payments"}), 404, "unknown provider")
 	b.want(b.send(call{path: "/"}), 404)
-	b.want(b.send(call{path: "/monta/api/v1%2fauth/me"}), 404, "no such path")
+	b.want(b.send(call{path: "/monta/api/v1%2fauth/me"}), 404, "not have this path")
 	b.want(b.send(call{path: "/monta/_consent"}), 405)
 	b.want(b.send(call{path: "/_files/x.pdf"}), 404)
 	b.want(b.send(call{method: "POST", path: "/monta/api/v1/auth/token", raw: strings.Repeat("a", 1<<20+1), media: "application/json"}), 413, "1 MiB")

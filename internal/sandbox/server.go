@@ -64,7 +64,7 @@ type Config struct {
 	// for Moneybird, where it is not known; the default there is true.
 	Rotate map[string]bool
 
-	// OmitState makes a provider forget the state on the way back, as one report says of Moloni.
+	// OmitState makes a provider omit the state from its response, as one report says of Moloni.
 	OmitState map[string]bool
 
 	// ExpiracyFormat is how Moloni ON writes an instant, which no source tells: "rfc3339" (also when
@@ -229,7 +229,7 @@ func keys[V any](m map[string]V) []string {
 	return names
 }
 
-// Reset forgets every token, code, fault and count, and puts the lives back to those of Config.
+// Reset deletes every token, code, fault and count, and puts the lives back to those of Config.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,7 +301,7 @@ func (s *Server) StaticTokens() []StaticToken {
 }
 
 // ServeHTTP answers one request: it is read whole, decided under the lock, told to Config.Event, and
-// only then written, so that whoever holds the answer can also see its event and its count.
+// only then written, so that a client that has the answer can also see its event and its count.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.read(r)
 	if c.op == opControl {
@@ -363,7 +363,7 @@ func (s *Server) handle(c *request) *reply {
 	case c.op == opFile:
 		return s.download(c)
 	case c.st == nil:
-		return textReply(http.StatusNotFound, "no such provider here").why("the path names no provider that is played")
+		return textReply(http.StatusNotFound, "unknown provider").why("the path names no provider that is played")
 	case c.tooLong:
 		return c.refuse(problem{kind: badRequest, text: "the body is longer than 1 MiB", status: http.StatusRequestEntityTooLarge})
 	case c.op == opConsent:

@@ -29,7 +29,7 @@ type Credential = credential.Credential
 // Presentation is how an API takes a token; see package oauth.
 type Presentation = oauth.Presentation
 
-// The grants that the command line has to tell apart.
+// The grants that the command line distinguishes.
 const (
 	GrantCode   = string(credential.AuthorizationCode)
 	GrantClient = string(credential.ClientCredentials)

@@ -108,13 +108,13 @@ func report(w io.Writer, seed uint64, took time.Duration, rigs []*rig) {
 	for _, command := range []string{"token", "refresh", "status", "login"} {
 		number("`"+command+"` calls", func(r *rig) int { return r.commands[command] })
 	}
-	number("renewals at the providers", func(r *rig) (n int) {
+	number("refreshes at the providers", func(r *rig) (n int) {
 		for _, l := range r.peer.accounts {
 			n += len(l.all)
 		}
 		return n
 	})
-	number("tokens printed and right", func(r *rig) int { return r.right })
+	number("correct tokens printed", func(r *rig) int { return r.right })
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
 		number("sent "+map[syscall.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGKILL: "SIGKILL"}[sig],
 			func(r *rig) int { return r.signals[sig] })
@@ -151,9 +151,9 @@ func report(w io.Writer, seed uint64, took time.Duration, rigs []*rig) {
 		}
 		return strings.Join(parts, ", ")
 	})
-	number("SIGTERM or SIGINT in the middle of a renewal, saved first", func(r *rig) int { return r.middle })
-	number("ended by SIGTERM or SIGINT before they listened, no renewal begun", func(r *rig) int { return r.early })
-	number("logins the provider wrongly called ended, back by `refresh`", func(r *rig) int { return r.revived })
+	number("SIGTERM or SIGINT during a refresh, saved first", func(r *rig) int { return r.middle })
+	number("ended by SIGTERM or SIGINT before they listened for it, no refresh begun", func(r *rig) int { return r.early })
+	number("logins that the provider wrongly called ended, recovered by `refresh`", func(r *rig) int { return r.revived })
 	number("**wrong answers**", func(r *rig) int { return r.wrongs })
 	for _, cause := range []string{causeKill, causeReply, causeOther} {
 		number("**logins lost**: "+cause, func(r *rig) int { return r.lost[cause] })

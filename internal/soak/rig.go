@@ -276,7 +276,7 @@ func (r *rig) judge(provider string, p *process) {
 		// Before tokencli listens to signals they end it at once; then it must not have begun a renewal.
 		r.add(&r.early, 1)
 		if x != nil {
-			r.defect("%s was ended by %s in the middle of a renewal", what, p.killed)
+			r.defect("%s was ended by %s during a refresh", what, p.killed)
 		}
 	case p.killed != 0 && p.killed != syscall.SIGKILL:
 		r.defect("%s was ended by %s: %s", what, p.killed, p.stderr.String())

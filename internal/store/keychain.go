@@ -78,7 +78,7 @@ type items interface {
 	close()
 }
 
-var errNoItem = errors.New("no such item in the keychain")
+var errNoItem = errors.New("item not found in the keychain")
 
 // bounds are the time limits of one operation.
 type bounds struct {

@@ -101,7 +101,7 @@ func checksum(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// partName returns the item of a part, counted from 1. It is no account's name, because of the #.
+// partName returns the item of a part, counted from 1. The # keeps it from being the name of an account.
 func partName(name account.Name, set int64, n int) string {
 	return fmt.Sprintf("%s#g%d.%d", name, set, n)
 }

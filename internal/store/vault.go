@@ -82,7 +82,7 @@ func (v *Vault) Put(ctx context.Context, c *credential.Credential) error {
 	return v.save(ctx, c, func(*credential.Credential) error { return nil })
 }
 
-// Swap saves next, without a mark, if Vault holds old, whoever is refreshing it.
+// Swap saves next, without a mark, if Vault holds old, even if another process is refreshing it.
 func (v *Vault) Swap(ctx context.Context, old, next *credential.Credential) error {
 	return v.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
 }

@@ -216,7 +216,7 @@ func (c *vaultClient) read(ctx context.Context, name account.Name, consistent bo
 	path := c.path("data", name)
 	answer, err := c.send(ctx, request{method: http.MethodGet, path: path, consistent: consistent})
 	if isStatus(err, http.StatusNotFound) && errors.As(err, &answer) && len(answer.errors) == 0 {
-		// Deleted: the record keeps its version. Otherwise there is none, or no such engine.
+		// Deleted: the record keeps its version. Otherwise the record or the engine is missing.
 		if record, err := parseRecord(name, answer); err == nil && record.version > 0 {
 			return record, nil
 		}

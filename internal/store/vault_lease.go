@@ -19,7 +19,7 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// Leaser is a shared store in which the mark of a refresh in progress is a lease: whoever's Claim succeeds may
+// Leaser is a shared store in which the mark of a refresh in progress is a lease: the process whose Claim succeeds may
 // refresh, and the others wait until the mark is gone or too old.
 type Leaser interface {
 	Store
