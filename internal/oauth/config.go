@@ -20,6 +20,8 @@ type Config struct {
 	// not kept (yet) is empty.
 	Definition   *provider.Definition
 	Presentation Presentation
+	// SendsIssuer: every authorization response names its issuer (RFC 9207 3).
+	SendsIssuer bool
 
 	values  map[string]string // of every input and kept field
 	api     *url.URL          // before it was moved to base; nil: not known
@@ -47,6 +49,7 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 			return nil, err
 		}
 		metadata.complete(c.Definition)
+		c.SendsIssuer = metadata.SendsIssuer
 	}
 	if err := c.parseBase(base); err != nil {
 		return nil, err

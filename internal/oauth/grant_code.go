@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -19,6 +20,7 @@ type Authorization struct {
 	Scopes      []string
 	State       string
 	verifier    string
+	nonce       string // empty: no ID token is expected
 }
 
 // NewAuthorization makes the state and, where the definition has it, the PKCE verifier (RFC 7636 4.1) of
@@ -27,6 +29,9 @@ func (c *Client) NewAuthorization(redirectURI string, scopes []string) *Authoriz
 	a := &Authorization{RedirectURI: redirectURI, Scopes: scopes, State: random()}
 	if c.Definition.Authorize.PKCE == "S256" {
 		a.verifier = random()
+	}
+	if c.Definition.Issuer != "" && slices.Contains(scopes, "openid") {
+		a.nonce = random()
 	}
 	return a
 }
@@ -58,6 +63,7 @@ func (c *Client) URL(r Registration, a *Authorization) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	c.addOpenID(a, params)
 	query := u.Query()
 	maps.Copy(query, params)
 	u.RawQuery = encodeQuery(query)
@@ -66,7 +72,28 @@ func (c *Client) URL(r Registration, a *Authorization) (string, error) {
 
 // Exchange trades an authorization code for tokens (RFC 6749 4.1.3).
 func (c *Client) Exchange(ctx context.Context, r Registration, a *Authorization, code string) (*Reply, error) {
-	return c.token(ctx, provider.AuthorizationCode, r, map[string]string{
+	reply, err := c.token(ctx, provider.AuthorizationCode, r, map[string]string{
 		"code": code, "redirect_uri": a.RedirectURI, "code_verifier": a.verifier,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkIDToken(a, r.ID, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// addOpenID adds what OpenID Connect Core 1.0 wants in an authorization request: a nonce (3.1.2.1), and the
+// prompt without which offline_access is ignored (11), unless the definition has a prompt of its own.
+func (c *Client) addOpenID(a *Authorization, params map[string][]string) {
+	if c.Definition.Issuer == "" {
+		return
+	}
+	if a.nonce != "" {
+		params["nonce"] = []string{a.nonce}
+	}
+	if _, written := c.Definition.Authorize.Params["prompt"]; !written && slices.Contains(a.Scopes, "offline_access") {
+		params["prompt"] = []string{"consent"}
+	}
 }

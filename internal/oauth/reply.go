@@ -15,6 +15,7 @@ type Reply struct {
 	AccessToken  credential.Secret
 	TokenType    string
 	RefreshToken credential.Secret // empty: none was sent
+	IDToken      credential.Secret // checked by Exchange, never kept
 	Scopes       []string          // nil: not stated
 	RequestedAt  time.Time         // by the local clock
 	// AccessLifetime and RefreshLifetime are the lifetimes that the reply states, counted from RequestedAt:
@@ -64,6 +65,7 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	}
 	r.AccessToken = credential.Secret(access)
 	r.Scopes = scopesAt(object, names.Scope)
+	r.IDToken = credential.Secret(stringAt(object, names.IDToken))
 	c.readRefreshToken(r, a, object)
 	r.AccessLifetime, r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
 	return r, nil

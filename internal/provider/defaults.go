@@ -21,6 +21,9 @@ func (d *Definition) fillIn(name string) {
 	set(&d.API.Header, "Authorization")
 	set(&d.API.Scheme, "Bearer")
 	set(&d.API.URL, d.Resource)
+	if d.Discovers() {
+		set(&d.Redirect.Default, "http://127.0.0.1:0/callback")
+	}
 	maps.DeleteFunc(d.Token, func(_ string, r *Request) bool { return r == nil })
 	for _, k := range Kinds() {
 		if r := d.Request(k.Path); r != nil && k.Path != "authorize" {

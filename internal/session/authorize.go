@@ -92,6 +92,7 @@ func (p *plan) callbackOptions(a *oauth.Authorization) callback.Options {
 	options.CodeLife = p.definition.Authorize.CodeLife
 	options.StateDir = p.StateDir
 	options.ExactPort = p.definition.Redirect.ExactPort
+	options.Issuer, options.IssuerRequired = p.definition.Issuer, p.client.SendsIssuer
 	return options
 }
 

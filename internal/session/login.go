@@ -172,6 +172,8 @@ func (p *plan) credential() credential.Credential {
 		Grant:        p.grant,
 		Origin:       p.definition.Origin(),
 		Origins:      refresh.Origins(p.definition),
+		Issuer:       p.definition.Issuer,
+		Resource:     p.definition.Resource,
 		ClientID:     p.registration.ID,
 		ClientSecret: credential.Secret(p.registration.Secret),
 	}

@@ -191,7 +191,7 @@ func (s *Session) config(ctx context.Context, name string, values map[string]str
 	if err != nil {
 		return nil, err
 	}
-	return oauth.Resolve(ctx, d, values, nil, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
+	return oauth.Resolve(ctx, d, values, s.discover, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
 }
 
 // client returns a client for an account whose credential is not at hand.
