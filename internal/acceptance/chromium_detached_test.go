@@ -76,6 +76,9 @@ func TestChromiumOutlivesLogin(t *testing.T) {
 			t.Cleanup(func() {
 				_ = syscall.Kill(pid, syscall.SIGTERM)
 				awaitThat(t, "the end of Chromium", func() bool { return !isRunning(t, pid) })
+				// Its children write to the profile for a moment longer.
+				awaitThat(t, "the end of the profile", func() bool { return os.RemoveAll(filepath.Join(s.home, "profile")) == nil })
+				time.Sleep(200 * time.Millisecond)
 			})
 			// Ctrl-C, and then the end of the terminal.
 			for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} {
