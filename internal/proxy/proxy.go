@@ -111,8 +111,10 @@ func (s *server) check(r *http.Request) *refusal {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return forbidden("the proxy of tokencli does not forward %s", r.Method)
 	case !s.present.Holds(r, s.Key):
-		return &refusal{http.StatusUnauthorized, "tokencli_key_required",
-			"the key of this proxy is missing or wrong; present it where the token would be"}
+		return &refusal{
+			http.StatusUnauthorized, "tokencli_key_required",
+			"the key of this proxy is missing or wrong; present it where the token would be",
+		}
 	}
 	s.present.Remove(r)
 	switch {

@@ -277,8 +277,10 @@ func TestMadeOdd(t *testing.T) {
 		return u.Query().Get("code")
 	}
 	exchange := func(code string) call {
-		return call{method: "POST", path: "/odd/demo/token", query: vals("v", "2"), user: id, pass: secret, header: map[string]string{"X-App": id},
-			json: map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": webURI, "code_verifier": verifier, "shop": "demo"}}
+		return call{
+			method: "POST", path: "/odd/demo/token", query: vals("v", "2"), user: id, pass: secret, header: map[string]string{"X-App": id},
+			json: map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": webURI, "code_verifier": verifier, "shop": "demo"},
+		}
 	}
 	refused("another verifier", changed(exchange(code()), "code_verifier", strings.Repeat("w", 43)), `"fault":{"code":"invalid_grant"`)
 	refused("another input", changed(exchange(code()), "shop", "demo2"), "shop")
