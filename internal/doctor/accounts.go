@@ -49,11 +49,11 @@ func (e *run) store(ctx context.Context) []Finding {
 	e.storeOK = true
 	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
 	if took > slow {
-		fix := "look at what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own"
+		do := fail.DoSpeedUpKeychain
 		if kind == "file" {
-			fix = "a passphrase is made expensive to guess: a key does without that (`tokencli store init file`)"
+			do = fail.DoUseKey
 		}
-		return []Finding{warn(check, fix, "%s", text)}
+		return []Finding{advise(warn(check, "", "%s", text), do)}
 	}
 	return []Finding{ok(check, "%s", text)}
 }
@@ -81,12 +81,16 @@ func (e *run) rescue(context.Context) []Finding {
 	var findings []Finding
 	for _, r := range waiting {
 		e.hideAccount(r.Account)
-		command := "tokencli token " + r.Account.String() + " > /dev/null"
+		setting := ""
 		if r.Store != e.Session.Store {
-			command = "TOKENCLI_STORE=" + r.Store + " " + command
+			setting = "TOKENCLI_STORE=" + r.Store + " "
 		}
-		findings = append(findings, about(r.Account, warn(check, command+" imports it once the store is writable",
-			"a refreshed login could not be saved; it is kept unencrypted in %s", redact.Printable(r.Path)))...)
+		form := "unencrypted"
+		if strings.HasSuffix(r.Path, ".age") {
+			form = "encrypted"
+		}
+		findings = append(findings, about(r.Account, advise(warn(check, "",
+			"a refreshed login could not be saved; it is kept %s in %s", form, redact.Printable(r.Path)), fail.DoRetryImport, setting, r.Account))...)
 	}
 	if findings == nil {
 		return []Finding{ok(check, "no unsaved login")}
@@ -184,17 +188,16 @@ func (e *run) account(name account.Name, s accountView, ports map[string]port) [
 // login judges whether the account can be used.
 func (e *run) login(name account.Name, s accountView) Finding {
 	const check = "account"
-	again := "tokencli login " + name.String()
 	c := s.Kept
 	switch {
 	case c == nil && s.Blocked != nil:
 		return Failed(check, s.Blocked)
 	case c == nil && len(e.Accounts) > 0:
-		return wrong(check, fail.NotLoggedIn, again, "not logged in")
+		return advise(wrong(check, fail.NotLoggedIn, "", "not logged in"), fail.DoLogIn, name)
 	case c == nil:
 		return ok(check, "set up, and not logged in yet")
 	case s.Problem() != nil && !c.Ended.IsZero():
-		return wrong(check, fail.LoginNeeded, again, "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80))
+		return advise(wrong(check, fail.LoginNeeded, "", "the provider ended this login on %s: %s", day(c.Ended), redact.Scrub(c.EndedReason, 80)), fail.DoLogIn, name)
 	case e.Session.Store != "env" && c.Origin != s.Definition.Origin(): // variables name no origin
 		setting := account.Name{Provider: name.Provider}.Var(account.BaseURL)
 		fix := "set " + setting + " to where it came from"
@@ -203,8 +206,8 @@ func (e *run) login(name account.Name, s accountView) Finding {
 		}
 		e.hideHost(c.Origin)
 		e.hideHost(s.Definition.Origin())
-		return wrong(check, fail.LoginNeeded, fix+", or `tokencli revoke --local "+name.String()+"` and log in there",
-			"this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin())
+		return advise(wrong(check, fail.LoginNeeded, "", "this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin()),
+			fail.DoSetBackOrDelete, fix, name)
 	case s.Problem() != nil:
 		e.hideHost(c.Origin)
 		e.hideHost(s.Definition.Origin())
@@ -235,8 +238,8 @@ func (e *run) marks(name account.Name, s accountView) []Finding {
 	}
 	now := e.Now()
 	if at := s.Kept.Presented; !at.IsZero() && now.Sub(at) > underWay {
-		findings = append(findings, warn(check, "tokencli refresh "+name.String()+", which tries the kept refresh token once",
-			"a refresh was interrupted on %s, and whether it reached the provider is unknown", moment(at)))
+		findings = append(findings, advise(warn(check, "",
+			"a refresh was interrupted on %s, and whether it reached the provider is unknown", moment(at)), fail.DoRetryRefresh, name))
 	}
 	if s.Kept.ObtainedAt.Sub(now) > time.Minute {
 		findings = append(findings, warn(check, "set the clock right; the next use refreshes this login", "obtained in the future (%s): the clock was wrong then or is now", moment(s.Kept.ObtainedAt)))

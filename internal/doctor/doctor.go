@@ -195,10 +195,7 @@ func Run(ctx context.Context, p *Input) (*Report, error) {
 }
 
 func givenUp(c check) Finding {
-	return Finding{
-		Check: c.name, State: Warning, Text: "timed out",
-		Fix: "run tokencli doctor again; if it times out again, whatever it checks here hangs",
-	}
+	return advise(warn(c.name, "", "timed out"), fail.DoCheckAgain)
 }
 
 // options are the settings for a look that asks nobody.
@@ -258,23 +255,28 @@ func wrong(check string, kind fail.Kind, fix, format string, args ...any) Findin
 	return Finding{Check: check, State: Problem, Text: fmt.Sprintf(format, args...), Fix: fix, Kind: kind}
 }
 
+// advise says what to do about a finding. The command line puts it into words (Input.Hint).
+func advise(f Finding, do fail.Action, about ...any) Finding {
+	f.advice = fail.New(f.Kind, "%s", f.Text).Advise(do, about...)
+	return f
+}
+
 // Failed makes a problem of an error.
 func Failed(check string, err error) Finding {
 	text := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) && fail.KindOf(err) == fail.Internal {
 		text = "no answer in time"
 	}
-	fix := fail.HintOf(err)
+	f := wrong(check, fail.KindOf(err), fail.HintOf(err), "%s", oneLine(text))
+	advice := fail.Advice(err)
 	switch {
-	case fix != "":
-	case fail.Is(err, fail.Usage):
-		fix = "correct or remove what is named there"
-	default:
-		fix = "try again; `tokencli help exit-codes` tells what may be in the way"
-	}
-	f := wrong(check, fail.KindOf(err), fix, "%s", oneLine(text))
-	if advice := fail.Advice(err); advice != nil && advice.Do != 0 {
+	case advice != nil && advice.Do != 0:
 		f.advice = advice
+	case f.Fix != "":
+	case fail.Is(err, fail.Usage):
+		f.Fix = "correct or remove what is named there"
+	default:
+		f = advise(f, fail.DoSeeExitCodes)
 	}
 	return f
 }

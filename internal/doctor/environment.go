@@ -120,8 +120,7 @@ func (e *run) misspelt(s spelling, variable string) Finding {
 	if near := s.nearest(variable); near != "" {
 		return wrong(check, fail.Usage, "rename it to "+near, "%s is not a variable of tokencli; did you mean %s?", shown, near)
 	}
-	return warn(check, "see `tokencli help environment`; a variable of an account needs a provider that is known, see `tokencli provider list`",
-		"%s is not a variable of tokencli, or its provider is unknown", shown)
+	return advise(warn(check, "", "%s is not a variable of tokencli, or its provider is unknown", shown), fail.DoSeeEnvironment)
 }
 
 // nearest returns the variable that was probably meant, or "".

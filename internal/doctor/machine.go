@@ -60,7 +60,7 @@ func (e *run) definitions(context.Context) []Finding {
 		case err != nil:
 			findings = append(findings, Failed(check, err))
 		case len(found) > 0:
-			findings = append(findings, wrong(check, fail.Usage, "tokencli provider lint "+quoted(path), "%s:%s", redact.Printable(path), oneLine(found[0].String())))
+			findings = append(findings, advise(wrong(check, fail.Usage, "", "%s:%s", redact.Printable(path), oneLine(found[0].String())), fail.DoLint, quoted(path)))
 		default:
 			if _, err := e.session.Catalog.Find(stem); err != nil {
 				findings = append(findings, Failed(check, err))
@@ -168,8 +168,8 @@ func (e *run) browser(context.Context) []Finding {
 	case len(tried) == 0:
 		return []Finding{ok(check, "no display found: login prints the URL and accepts the redirect URL pasted back")}
 	case e.Getenv("BROWSER") != "":
-		return []Finding{warn(check, "set BROWSER to an installed command, or unset it; login also takes --browser, and a pasted address",
-			"BROWSER names no command that can be run here: %s", redact.Scrub(strings.Join(tried, ", "), 120))}
+		return []Finding{advise(warn(check, "",
+			"BROWSER names no command that can be run here: %s", redact.Scrub(strings.Join(tried, ", "), 120)), fail.DoSetBrowser)}
 	}
 	return []Finding{warn(check, "install xdg-utils, or set BROWSER; login prints the address in any case, and takes a pasted one",
 		"no command found that opens a browser (%s)", strings.Join(tried, ", "))}

@@ -101,9 +101,9 @@ func (e *run) unreached(name string, err error) Finding {
 		f.advice, f.Fix = nil, "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at "+setting
 	case fail.Advice(err) != nil:
 	case e.Getenv(setting) != "":
-		f.Fix = "check that " + setting + " is right and that its server runs"
+		f.advice, f.Fix = nil, "check that "+setting+" is right and that its server runs"
 	default:
-		f.Fix = "check the network connection, and HTTPS_PROXY where a proxy is needed"
+		f.advice, f.Fix = nil, "check the network connection, and HTTPS_PROXY where a proxy is needed"
 	}
 	if e.Getenv(setting) != "" {
 		if d, err := e.session.Definition(name); err == nil {

@@ -214,6 +214,27 @@ const (
 	// DoManageLogins: log in and delete logins with tokencli itself.
 	DoManageLogins
 
+	// What doctor suggests.
+
+	// DoSpeedUpKeychain: find out what slows the keychain down.
+	DoSpeedUpKeychain
+	// DoUseKey: use a key in the place of a passphrase.
+	DoUseKey
+	// DoRetryImport: use the login again, so that it is imported [setting and a space, or nothing; account].
+	DoRetryImport
+	// DoSetBackOrDelete: set the address back, or delete the login of the account [how to set it back, account].
+	DoSetBackOrDelete
+	// DoRetryRefresh: refresh the account [account] once more.
+	DoRetryRefresh
+	// DoCheckAgain: run the checks again.
+	DoCheckAgain
+	// DoSeeExitCodes: look up what may be in the way.
+	DoSeeExitCodes
+	// DoSeeEnvironment: look up the variables and the providers.
+	DoSeeEnvironment
+	// DoSetBrowser: set the variable of the browser to an installed command.
+	DoSetBrowser
+
 	// Actions counts the actions and is none itself.
 	Actions
 )
