@@ -172,20 +172,19 @@ func (b *batch) due(ctx context.Context) []int {
 // run refreshes the accounts, those of different providers independently of each other.
 func (b *batch) run(ctx context.Context, due []int) {
 	b.total = len(due)
-	groups := make(map[string]*errgroup.Group)
 	var providers sync.WaitGroup
 	queues := make(map[string][]int)
 	for _, i := range due {
 		queues[b.names[i].Provider] = append(queues[b.names[i].Provider], i)
 	}
-	for provider, queue := range queues {
-		groups[provider] = new(errgroup.Group)
-		groups[provider].SetLimit(b.jobs)
+	for _, queue := range queues {
 		providers.Go(func() {
+			var group errgroup.Group
+			group.SetLimit(b.jobs)
 			for _, i := range queue {
-				groups[provider].Go(func() error { b.one(ctx, i); return nil })
+				group.Go(func() error { b.one(ctx, i); return nil })
 			}
-			_ = groups[provider].Wait()
+			_ = group.Wait()
 		})
 	}
 	providers.Wait()
