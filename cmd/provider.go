@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -94,7 +95,7 @@ how they are used and ended. What no source tells is listed as unknown, with the
 			return nil
 		},
 		ValidArgsFunction: a.completeProviders,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			s, err := a.open()
 			if err != nil {
 				return err
@@ -115,7 +116,7 @@ how they are used and ended. What no source tells is listed as unknown, with the
 				}
 				return a.printJSON(v)
 			}
-			return a.showProvider(s, args[0])
+			return a.showProvider(c.Context(), s, args[0])
 		},
 	}
 	f := c.Flags()
@@ -124,8 +125,8 @@ how they are used and ended. What no source tells is listed as unknown, with the
 	return c
 }
 
-func (a *app) showProvider(s *session.Session, name string) error {
-	facts, err := s.Describe(name)
+func (a *app) showProvider(ctx context.Context, s *session.Session, name string) error {
+	facts, err := s.Describe(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,8 @@ func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.L
 func MergedDefinition(path string) (string, []byte, error) { return provider.Catalog{}.Merged(path) }
 
 // Describe puts a definition into words, with the settings applied, unknown things included.
-func (s *Session) Describe(name string) ([]Property, error) {
-	config, err := s.config(context.Background(), name, nil)
+func (s *Session) Describe(ctx context.Context, name string) ([]Property, error) {
+	config, err := s.known(ctx, name)
 	if err != nil {
 		return nil, err
 	}

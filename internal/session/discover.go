@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
@@ -24,13 +25,15 @@ type cached struct {
 }
 
 // discover returns the metadata of a definition's authorization server: from the state folder, else from the
-// server. Metadata whose validity has ended is used where the server cannot be reached. The env store caches
-// nothing.
+// server. Metadata whose validity has ended is used where the server cannot be reached. The env store keeps it
+// for this process only.
 func (s *Session) discover(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
 	server := &oauth.Discovery{HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent}
 	if d.Issuer == "" {
 		return nil, s.issuerUnconfirmed(ctx, server, d)
 	}
+	s.discovering.Lock()
+	defer s.discovering.Unlock()
 	old := s.cachedMetadata(d.Issuer)
 	if old != nil && s.now().Before(old.Expires) {
 		return old.Metadata, nil
@@ -44,6 +47,21 @@ func (s *Session) discover(ctx context.Context, d *provider.Definition) (*oauth.
 		return old.Metadata, nil
 	}
 	return nil, err
+}
+
+// discovered returns the cached metadata of a definition's authorization server, whatever its validity, for
+// commands that only read. It sends nothing, except in the env store, which has no cache between processes.
+func (s *Session) discovered(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
+	if !s.caches() {
+		return s.discover(ctx, d)
+	}
+	s.discovering.Lock()
+	defer s.discovering.Unlock()
+	if c := s.cachedMetadata(d.Issuer); c != nil {
+		return c.Metadata, nil
+	}
+	return nil, fail.New(fail.Usage, "%s: the metadata of its authorization server is not cached yet", d.Name).
+		Advise(fail.DoLogIn, account.Name{Provider: d.Name})
 }
 
 // issuerUnconfirmed names the issuer of a resource whose definition names none: a resource must not choose by
@@ -65,8 +83,12 @@ func (s *Session) metadataFile(issuer string) string {
 	return filepath.Join(s.StateDir, "metadata", hex.EncodeToString(sum[:16])+".json")
 }
 
-// cachedMetadata returns nil for a file that is missing, damaged or about another issuer.
+// cachedMetadata returns nil for a file that is missing, damaged or about another issuer. The caller holds
+// s.discovering.
 func (s *Session) cachedMetadata(issuer string) *cached {
+	if c := s.metadata[issuer]; c != nil && s.now().Before(c.Expires) {
+		return c
+	}
 	if !s.caches() {
 		return nil
 	}
@@ -81,8 +103,13 @@ func (s *Session) cachedMetadata(issuer string) *cached {
 	return c
 }
 
-// cacheMetadata does its best: without a cache the metadata is requested again.
+// cacheMetadata does its best: without a file the next process requests the metadata again. The caller holds
+// s.discovering.
 func (s *Session) cacheMetadata(c cached) {
+	if s.metadata == nil {
+		s.metadata = map[string]*cached{}
+	}
+	s.metadata[c.Metadata.Issuer] = &c
 	if !s.caches() {
 		return
 	}

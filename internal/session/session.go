@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -78,6 +79,9 @@ type Session struct {
 	Catalog provider.Catalog
 
 	bounds refresh.Bounds
+
+	discovering sync.Mutex         // held while metadata is read or requested
+	metadata    map[string]*cached // by issuer
 }
 
 // Open returns a session on the store that the options name. It opens neither the store nor a connection.
@@ -149,9 +153,10 @@ func (s *Session) tell(format string, args ...any) {
 	}
 }
 
-// Definition returns the provider's definition with the base URL of the settings applied.
+// Definition returns the provider's definition with the base URL of the settings applied. What metadata says is
+// read from the cache.
 func (s *Session) Definition(name string) (*provider.Definition, error) {
-	c, err := s.config(context.Background(), name, nil)
+	c, err := s.known(context.Background(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +166,7 @@ func (s *Session) Definition(name string) (*provider.Definition, error) {
 // Presentation returns how the API of a provider takes a token, and the provider's title. Inputs, kept fields
 // and client_id in values fill its constant headers.
 func (s *Session) Presentation(ctx context.Context, name string, values map[string]string) (Presentation, string, error) {
-	c, err := s.config(ctx, name, values)
+	c, err := s.resolve(ctx, name, values, s.discovered)
 	if err != nil {
 		return Presentation{}, "", err
 	}
@@ -183,6 +188,15 @@ func values(c *credential.Credential) map[string]string {
 
 // config returns the configuration of a login with these inputs and kept fields.
 func (s *Session) config(ctx context.Context, name string, values map[string]string) (*oauth.Config, error) {
+	return s.resolve(ctx, name, values, s.discover)
+}
+
+// known is config for commands that only read.
+func (s *Session) known(ctx context.Context, name string) (*oauth.Config, error) {
+	return s.resolve(ctx, name, nil, s.discovered)
+}
+
+func (s *Session) resolve(ctx context.Context, name string, values map[string]string, discover oauth.Discover) (*oauth.Config, error) {
 	d, err := s.Catalog.Find(name)
 	if err != nil {
 		return nil, err
@@ -191,7 +205,7 @@ func (s *Session) config(ctx context.Context, name string, values map[string]str
 	if err != nil {
 		return nil, err
 	}
-	return oauth.Resolve(ctx, d, values, s.discover, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
+	return oauth.Resolve(ctx, d, values, discover, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
 }
 
 // client returns a client for an account whose credential is not at hand.

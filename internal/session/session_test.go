@@ -492,7 +492,7 @@ func TestDescriptionOfEveryProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		facts, err := s.Describe(name)
+		facts, err := s.Describe(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -506,7 +506,7 @@ func TestDescriptionOfEveryProvider(t *testing.T) {
 			}
 		}
 	}
-	_, err = s.Describe("nowhere")
+	_, err = s.Describe(t.Context(), "nowhere")
 	mustFail(t, err, fail.Usage, "nowhere")
 }
 

@@ -1,0 +1,86 @@
+package session
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/store"
+)
+
+// issuerServer serves metadata of itself and counts the requests.
+func issuerServer(t *testing.T) (issuer string, requests *atomic.Int32) {
+	t.Helper()
+	requests = new(atomic.Int32)
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":"%[1]s/authorize","token_endpoint":"%[1]s/token",
+			"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["none"]}`, server.URL)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, requests
+}
+
+// define writes the definition of acme.
+func define(t *testing.T, s *Session, text string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "acme.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.DefinitionDir, s.Catalog.Dir = dir, dir
+}
+
+func TestReadingRequestsNoMetadata(t *testing.T) {
+	w := newWorld(t)
+	issuer, requests := issuerServer(t)
+	read := func(s *Session) error {
+		define(t, s, "issuer: "+issuer)
+		_, err := s.Describe(t.Context(), "acme")
+		if _, e := s.Definition("acme"); (e == nil) != (err == nil) {
+			t.Errorf("Describe: %v, Definition: %v", err, e)
+		}
+		return err
+	}
+	err := read(w.session())
+	mustFail(t, err, fail.Usage, "not cached yet")
+	if !advises(err, fail.DoLogIn, "acme") || requests.Load() != 0 {
+		t.Errorf("%d requests, %v", requests.Load(), fail.Advice(err))
+	}
+	s := w.session()
+	define(t, s, "issuer: "+issuer)
+	if _, err := s.client(account.Name{Provider: "acme"}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(30 * 24 * time.Hour)
+	if err := read(w.session()); err != nil || requests.Load() != 1 {
+		t.Errorf("expired: %d requests, %v", requests.Load(), err)
+	}
+}
+
+func TestEnvStoreRequestsMetadataOnce(t *testing.T) {
+	w := newWorld(t)
+	issuer, requests := issuerServer(t)
+	s := w.session()
+	s.Store = store.Env{Getenv: w.getenv, Environ: w.environ}
+	define(t, s, "issuer: "+issuer)
+	for range 3 {
+		if _, err := s.client(account.Name{Provider: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Definition("acme"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
