@@ -120,9 +120,28 @@ func (r *Refresher) CheckUse(c *credential.Credential, d *provider.Definition) e
 		if err := CheckOrigins(c, d); err != nil {
 			return err
 		}
+		if err := r.CheckIssuer(c, d); err != nil {
+			return err
+		}
 	}
 	if variable := r.OtherClient(c); variable != "" {
 		return loginAgain(c.Account, "%s names another client than the one of this login; nothing was sent", variable)
+	}
+	return nil
+}
+
+// CheckIssuer compares the issuer and the resource of the login with those of the definition, which needs no
+// metadata for it. A login that knows neither is compared by its origins only.
+func (r *Refresher) CheckIssuer(c *credential.Credential, d *provider.Definition) error {
+	if r.Store.Traits().ReadOnly || c.Issuer == "" && c.Resource == "" {
+		return nil
+	}
+	for _, pair := range []struct{ what, kept, now string }{
+		{"issuer", c.Issuer, d.Issuer}, {"resource", c.Resource, d.Resource},
+	} {
+		if pair.kept != pair.now {
+			return loginAgain(c.Account, "this login belongs to the %s %q, but the definition names %q; nothing was sent", pair.what, pair.kept, pair.now)
+		}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/store"
 )
@@ -82,5 +83,37 @@ func TestEnvStoreRequestsMetadataOnce(t *testing.T) {
 	}
 	if n := requests.Load(); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+func TestCredentialStaysWithItsIssuer(t *testing.T) {
+	w := newWorld(t)
+	issuer, requests := issuerServer(t)
+	name := account.Name{Provider: "acme"}
+	for _, c := range []credential.Credential{
+		{Issuer: "https://other.example"},
+		{Issuer: issuer, Resource: "https://resource.example"},
+	} {
+		c.Account, c.Grant, c.Origin, c.ClientID, c.Generation = name, "authorization_code", issuer, "me", 1
+		c.AccessToken, c.RefreshToken, c.ObtainedAt = "access", "refresh", w.now()
+		w.put(&c)
+		s := w.session()
+		define(t, s, "issuer: "+issuer)
+		_, err := s.Refresh(t.Context(), name)
+		mustFail(t, err, fail.LoginNeeded, "nothing was sent")
+		if requests.Load() != 0 {
+			t.Errorf("%d requests", requests.Load())
+		}
+		if _, err := s.client(name); err != nil { // caches the metadata
+			t.Fatal(err)
+		}
+		resolved, err := s.Definition("acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests.Store(0)
+		if err := w.session().mayUse(&c, resolved); !fail.Is(err, fail.LoginNeeded) {
+			t.Errorf("use: %v", err)
+		}
 	}
 }

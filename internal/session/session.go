@@ -230,13 +230,21 @@ func (s *Session) refresher() *refresh.Refresher {
 	if environ == nil {
 		environ = os.Environ
 	}
-	return &refresh.Refresher{
+	r := &refresh.Refresher{
 		Store: s.Store, StateDir: s.StateDir, Getenv: s.Getenv, Environ: environ, Tell: s.Tell, Now: s.now,
-		Client: func(ctx context.Context, c *credential.Credential) (*oauth.Client, error) {
-			return s.clientOf(ctx, c.Account, values(c))
-		},
 		DiscardRotated: s.DiscardRotated, OnRotate: s.OnRotate, Bounds: s.bounds,
 	}
+	r.Client = func(ctx context.Context, c *credential.Credential) (*oauth.Client, error) {
+		d, err := s.Catalog.Find(c.Account.Provider)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.CheckIssuer(c, d); err != nil { // before another issuer is asked for metadata
+			return nil, err
+		}
+		return s.clientOf(ctx, c.Account, values(c))
+	}
+	return r
 }
 
 // load returns the account's credential, which may come from a rescue file; see refresh.Refresher.Load.
