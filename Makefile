@@ -60,6 +60,7 @@ bench: ## measure what a token costs, beside a keychain of its own, and write do
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BENCH)/tokencli .
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BENCH)/ ./internal/bench ./internal/bench/hello ./internal/bench/keyring
 	.ci/with-keyring $(BENCH)/bench -bin $(BENCH) $(BENCH_FLAGS)
+	go test -run '^$$' -bench Proxy -count 3 ./internal/proxy
 
 # How long each fuzz target runs.
 FUZZ_TIME ?= 2m

@@ -7,11 +7,47 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // maxClockSkew is how far the clock of a provider may differ from ours.
 const maxClockSkew = time.Minute
+
+// claims are those of an ID token that count here.
+type claims struct {
+	Issuer   string          `json:"iss"`
+	Audience json.RawMessage `json:"aud"`
+	Expires  float64         `json:"exp"`
+	Nonce    string          `json:"nonce"`
+}
+
+// readClaims returns the claims of an ID token; nil: there are none, and what says why.
+func readClaims(token credential.Secret) (found *claims, what string) {
+	parts := strings.Split(token.Reveal(), ".")
+	if len(parts) != 3 {
+		return nil, "it is missing or not a JWT"
+	}
+	found = new(claims)
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, found) != nil {
+		return nil, "its claims cannot be read"
+	}
+	return found, ""
+}
+
+// ownExpiry lets the claim exp count if the definition takes the ID token for the access token: what else the
+// reply states is about the token that is not used.
+func (r *Reply) ownExpiry(a *answer) {
+	if r.IDToken == "" || r.IDToken != r.AccessToken {
+		return
+	}
+	if claims, _ := readClaims(r.IDToken); claims != nil {
+		if life := time.Unix(int64(claims.Expires), 0).Sub(serverNow(a)); life > 0 {
+			r.AccessLifetime, r.AccessExpiresAt = life, a.asked.Add(life)
+		}
+	}
+}
 
 // checkIDToken checks the claims of the ID token of a login that asked for the scope openid (OpenID Connect
 // Core 1.0, 3.1.3.7). It comes straight from the token endpoint, so that TLS vouches for it in place of its
@@ -23,19 +59,9 @@ func (c *Client) checkIDToken(a *Authorization, clientID string, r *Reply) error
 	refused := func(why string) error {
 		return fail.New(fail.Refused, "the ID token of %s is refused: %s", c.Definition.Title, why)
 	}
-	var claims struct {
-		Issuer   string          `json:"iss"`
-		Audience json.RawMessage `json:"aud"`
-		Expires  float64         `json:"exp"`
-		Nonce    string          `json:"nonce"`
-	}
-	parts := strings.Split(r.IDToken.Reveal(), ".")
-	if len(parts) != 3 {
-		return refused("it is missing or not a JWT")
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return refused("its claims cannot be read")
+	claims, what := readClaims(r.IDToken)
+	if claims == nil {
+		return refused(what)
 	}
 	var audience []string // one string or a list (RFC 7519 4.1.3)
 	if json.Unmarshal(claims.Audience, &audience) != nil {

@@ -37,3 +37,24 @@ func TestIDTokenClaims(t *testing.T) {
 		t.Error("a missing ID token was accepted")
 	}
 }
+
+// A definition with reply: {access_token: id_token} hands out the ID token until its own exp.
+func TestIDTokenHasItsOwnExpiry(t *testing.T) {
+	asked := time.Unix(1000, 0)
+	token := credential.Secret("e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1600}`)) + ".s")
+	for what, test := range map[string]struct {
+		reply Reply
+		want  time.Duration
+	}{
+		"the ID token":     {Reply{AccessToken: token, IDToken: token, AccessLifetime: time.Hour}, 10 * time.Minute},
+		"another token":    {Reply{AccessToken: "a", IDToken: token, AccessLifetime: time.Hour}, time.Hour},
+		"no ID token":      {Reply{AccessToken: token, AccessLifetime: time.Hour}, time.Hour},
+		"one without exp":  {Reply{AccessToken: "e30.e30.s", IDToken: "e30.e30.s", AccessLifetime: time.Hour}, time.Hour},
+		"one that is none": {Reply{AccessToken: "a", IDToken: "a", AccessLifetime: time.Hour}, time.Hour},
+	} {
+		test.reply.ownExpiry(&answer{asked: asked})
+		if test.reply.AccessLifetime != test.want {
+			t.Errorf("%s: %s, want %s", what, test.reply.AccessLifetime, test.want)
+		}
+	}
+}

@@ -68,6 +68,7 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	r.IDToken = credential.Secret(stringAt(object, names.IDToken))
 	c.readRefreshToken(r, a, object)
 	r.AccessLifetime, r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
+	r.ownExpiry(a)
 	return r, nil
 }
 
