@@ -13,6 +13,7 @@ const anotherStore = "without a keychain, set TOKENCLI_STORE=file (`tokencli sto
 var hints = [fail.Actions]string{
 	fail.DoLogIn:                 "tokencli login %s",
 	fail.DoNameAccount:           "an account is PROVIDER or PROVIDER/NAME: lower-case letters, digits, '.', '_' and '-', at most 64 characters each",
+	fail.DoChooseOther:           "set TOKENCLI_STORE=%s, or store in config.yaml, if that one is meant",
 	fail.DoSpeedUpKeychain:       "find out what slows the keychain down; TOKENCLI_STORE=file is an encrypted file with a key of its own",
 	fail.DoUseKey:                "a passphrase is slow on purpose, so that it is hard to guess; a key is not (`tokencli store init file`)",
 	fail.DoRetryImport:           "%stokencli token %s > /dev/null imports it once the store is writable",

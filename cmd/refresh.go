@@ -94,7 +94,7 @@ func (a *app) refresh(ctx context.Context, s *session.Session, o refreshOptions)
 			return err
 		}
 		if len(o.names) == 0 {
-			if err := checkEmpty(ctx, s); err != nil {
+			if err := s.CheckEmpty(ctx); err != nil {
 				return err
 			}
 		}

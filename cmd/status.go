@@ -12,7 +12,6 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/session"
-	"github.com/tokencli/tokencli/internal/store"
 )
 
 type statusOptions struct {
@@ -101,7 +100,7 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 		return fail.New(fail.Interrupted, "interrupted")
 	}
 	if len(names) == 0 {
-		if first = checkEmpty(ctx, s); first != nil {
+		if first = s.CheckEmpty(ctx); first != nil {
 			return first
 		}
 	}
@@ -116,23 +115,6 @@ func (a *app) status(ctx context.Context, s *session.Session, o statusOptions) e
 		return first
 	}
 	return needsAttention(rows, o.within, a.now())
-}
-
-// checkEmpty returns the failure of a store without logins that cannot be used, or that is probably not the one
-// that was meant: a job without the settings of the user's shell must not report success.
-func checkEmpty(ctx context.Context, s *session.Session) error {
-	if s.Store.Traits().ReadOnly {
-		return nil
-	}
-	if err := store.Check(ctx, s.Store); err != nil {
-		return err
-	}
-	others, err := store.Others(ctx, s.StateDir, s.Store.Kind())
-	if err != nil || len(others) == 0 {
-		return err
-	}
-	return fail.New(fail.LoginNeeded, "the %s store is empty, but the %s store has logins", s.Store.Kind(), strings.Join(others, " store and the ")).
-		WithHint("set TOKENCLI_STORE=%s, or store in config.yaml, if that one is meant", others[0])
 }
 
 // needsAttention is the failure of --check: accounts that need a login, or will unless they are refreshed.

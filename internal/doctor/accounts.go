@@ -47,6 +47,11 @@ func (e *run) store(ctx context.Context) []Finding {
 	}
 	took := time.Since(began)
 	e.storeOK = true
+	if stored, err := e.session.Accounts(ctx); err == nil && len(stored) == 0 {
+		if err := e.session.CheckEmpty(ctx); err != nil {
+			return []Finding{Failed(check, err)}
+		}
+	}
 	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
 	if took > slow {
 		do := fail.DoSpeedUpKeychain

@@ -17,6 +17,8 @@ const (
 	DoUseStore
 	// DoChooseStore: use one of the stores.
 	DoChooseStore
+	// DoChooseOther: use the store [kind], if that one is meant.
+	DoChooseOther
 	// DoRevokeOther: choose another account name, or revoke the other account [account].
 	DoRevokeOther
 	// DoUseOtherName: use another name at the provider, or delete the account here [provider, account].

@@ -164,17 +164,18 @@ func TestWriteAtomicFullDisk(t *testing.T) {
 	const variable = "SAFEFILE_TEST_FULL_DISK"
 	if path := os.Getenv(variable); path != "" {
 		signal.Ignore(syscall.SIGXFSZ)
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
+		// Enough for the report of a test with coverage.
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 256 << 10, Max: 256 << 10}); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, WriteAtomic(path, make([]byte, 10_000)), path, "cannot be written")
-		refused(t, Create(path+"2", make([]byte, 10_000)), path, "cannot be written")
+		refused(t, WriteAtomic(path, make([]byte, 300_000)), path, "cannot be written")
+		refused(t, Create(path+"2", make([]byte, 300_000)), path, "cannot be written")
 		return
 	}
 	dir := t.TempDir()
 	path := put(t, filepath.Join(dir, "file"), "old", 0o600)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWriteAtomicFullDisk$")
-	cmd.Env = append(os.Environ(), variable+"="+path, "GOCOVERDIR=") // the coverage of a process without disk space cannot be written
+	cmd.Env = append(os.Environ(), variable+"="+path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

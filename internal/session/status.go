@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -142,3 +143,21 @@ func (st *Status) NeedsLogin(d time.Duration, now time.Time) bool {
 }
 
 func expiresBy(t, limit time.Time) bool { return !t.IsZero() && !t.After(limit) }
+
+// CheckEmpty returns the failure of a store without logins that cannot be used (fail.Store), or that is
+// probably not the one that was meant (fail.LoginNeeded): a job without the settings of the user's shell must
+// not report success.
+func (s *Session) CheckEmpty(ctx context.Context) error {
+	if s.Store.Traits().ReadOnly {
+		return nil
+	}
+	if err := store.Check(ctx, s.Store); err != nil {
+		return err
+	}
+	others, err := store.Others(ctx, s.StateDir, s.Store.Kind())
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return fail.New(fail.LoginNeeded, "the %s store is empty, but the %s store has logins", s.Store.Kind(), strings.Join(others, " store and the ")).
+		Advise(fail.DoChooseOther, others[0])
+}
