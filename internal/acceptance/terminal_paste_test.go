@@ -33,6 +33,7 @@ func TestTerminalLongPaste(t *testing.T) {
 		if said := screen.await("tokencli: logged in to mollie/live"); strings.Contains(said, "0123456789") {
 			t.Errorf("the token is on the screen:\n%s", said)
 		}
+		screen.awaitPrompt() // what is typed before it is still read by the login
 		screen.enter("tokencli token mollie/live | wc -c")
 		screen.await("\n6006")
 	})
@@ -52,6 +53,7 @@ func TestTerminalLongPaste(t *testing.T) {
 		address = strings.Replace(address, "?", "?padding="+strings.Repeat("x", 6000)+"&", 1)
 		screen.paste(address[:4500] + "\n" + address[4500:len(address)-10] + "\n" + address[len(address)-10:] + "\n")
 		screen.await("tokencli: logged in to moneybird")
+		screen.awaitPrompt()
 		screen.echoes(0)
 	})
 }
