@@ -138,6 +138,6 @@ token:
   authorization_code: {url: https://NAME.example/token}
   refresh: {url: https://NAME.example/token}
 api: {url: https://NAME.example/}
-revoke: {by_hand: "https://NAME.example/"}
+revoke: {manual: "https://NAME.example/"}
 `, "NAME", name)
 }
