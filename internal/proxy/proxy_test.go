@@ -270,3 +270,26 @@ func drive(b *testing.B, address string) {
 		}
 	})
 }
+
+// With rules, a header cannot name another method than the request has. The key stays here.
+func TestWhatIsNotForwarded(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	api := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Clone() })
+	address := start(t, api, func(p *Proxy, _ *provider.Definition) { p.Rules.ReadOnly = true })
+	req := request(t, http.MethodGet, address, nil)
+	for _, name := range overrides {
+		req.Header.Set(name, http.MethodDelete)
+	}
+	send(t, req)
+	got := <-seen
+	for _, name := range overrides {
+		if got.Get(name) != "" {
+			t.Errorf("%s was forwarded", name)
+		}
+	}
+	for name, values := range got {
+		if strings.Contains(strings.Join(values, " "), testKey) {
+			t.Errorf("the key was forwarded in %s", name)
+		}
+	}
+}
