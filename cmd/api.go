@@ -96,14 +96,14 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
 // bind declares the flags.
 func (o *apiOptions) bind(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVarP(&o.request.Method, "method", "X", "", "the `METHOD` (default GET, or POST with --data)")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "a `HEADER`, 'Name: value'; repeatable")
-	f.StringArrayVarP(&o.data, "data", "d", nil, "the body: `TEXT`, @FILE, or @- for stdin")
+	f.StringVarP(&o.request.Method, "method", "X", "", "use `METHOD` (default GET, or POST with --data)")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "send `HEADER`, 'Name: value'; may be repeated")
+	f.StringArrayVarP(&o.data, "data", "d", nil, "send the body `TEXT`, @FILE, or @- for stdin; may be repeated")
 	f.BoolVarP(&o.include, "include", "i", false, "print the status line and the headers too")
 	f.BoolVarP(&o.request.Follow, "location", "L", false, "follow redirects, to another host without the token")
 	f.BoolVar(&o.request.Paginate, "paginate", false, "request the following pages too")
-	f.StringVar(&o.query, "query", "", "a GraphQL `QUERY`: text, @FILE or @-")
-	f.StringArrayVar(&o.variables, "var", nil, "a variable of the query, `NAME=VALUE`: JSON, else a string; repeatable")
+	f.StringVar(&o.query, "query", "", "send the GraphQL `QUERY`: text, @FILE, or @- for stdin")
+	f.StringArrayVar(&o.variables, "var", nil, "set a variable of the query to `NAME=VALUE`, where VALUE is JSON or else a string; may be repeated")
 	f.Var((*duration)(&o.minTTL), "min-ttl", "refresh if less than this is left (default 60s)")
 	f.BoolVar(&o.discardRotated, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(

@@ -18,7 +18,7 @@ func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print the completion script of a shell",
-		Long: `Prints the completion script of a shell. It needs nothing but the shell, in bash not even bash-completion.
+		Long: `Prints the completion script of a shell. Nothing else has to be installed, not even bash-completion.
 Completing accounts and providers neither opens a keychain nor contacts a provider.`,
 		Example: `  mkdir -p ~/.local/share/bash-completion/completions
   tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli

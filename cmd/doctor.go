@@ -38,14 +38,14 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Find problems and say how to fix them",
 		Long: `Looks at the configuration, the definitions, the environment, the state folder, the store, every account
 (or those that are named) with its client, redirect URI and port, the browser, the proxy, the certificates,
-the way to each provider in use, and the clock. Each finding is ok, a warning or a problem; warnings and
-problems come with a fix. It takes 15 seconds at most.
+whether each provider in use can be reached, and the clock. Each finding is ok, a warning or a problem;
+warnings and problems come with a fix. It takes 15 seconds at most.
 
-Nothing is changed or refreshed. A store is tried with a record of its own, which is deleted at once. A
-provider gets one request for its front page, with nothing in it that belongs to you.
+Nothing is changed or refreshed. To test the store, doctor writes a record of its own and deletes it at once.
+A provider gets one request for its front page, with nothing in it that belongs to you.
 
-The exit code is 0 where there is no problem, else that of the first one: 2 for whatever is set wrong on
-this machine (settings, variables, port, certificates, clock), 3 and 4 for an account, 6 for the network,
+The exit code is 0 if there is no problem, else that of the first one: 2 for what is set wrong on
+this machine (settings, variables, port, certificates, clock), 3 or 4 for an account, 6 for the network,
 7 for the store or the state folder. "tokencli help exit-codes" lists them.`,
 		Example: `  tokencli doctor
   tokencli doctor --json
@@ -59,7 +59,7 @@ this machine (settings, variables, port, certificates, clock), 3 and 4 for an ac
 	}
 	f := c.Flags()
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
-	f.StringVar(&o.bundle, "bundle", "", "also write a report to this new file, without secrets and names, for an issue")
+	f.StringVar(&o.bundle, "bundle", "", "also write a report for an issue to the new `FILE`, without secrets and names")
 	f.BoolVar(&o.offline, "offline", false, "ask no provider: leave out reachability and the clock")
 	return c
 }

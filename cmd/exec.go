@@ -75,7 +75,7 @@ address of a proxy that runs as long as the command, and MOLLIE_ACCESS_TOKEN the
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts once for each, in their order")
+	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts, repeat it for each, in the same order")
 	minTTLFlag(f, &minTTL)
 	discardFlag(f, &o.discardRotated)
 	f.BoolVar(&o.byProxy, "proxy", false, "give the command the address and key of a proxy instead of the token")

@@ -56,7 +56,7 @@ func asHelper(argv []string) []string {
 const tokenUser = "oauth2"
 
 func (c *helperCall) declareHosts(f *pflag.FlagSet) {
-	f.StringArrayVar(&c.hosts, "host", nil, "give the token for `HOST` or HOST:PORT (repeatable, required)")
+	f.StringArrayVar(&c.hosts, "host", nil, "give the token for `HOST` or HOST:PORT ; required, may be repeated")
 }
 
 func (c *helperCall) checkHosts() error {
@@ -93,10 +93,10 @@ func (a *app) helperCommand() *cobra.Command {
 	c := group("helper", "Answer other tools in their own credential protocols",
 		`Answers git, docker, kubectl and the go command when they ask for a credential. The token is refreshed first
 if it is about to expire. A helper gives it only for the hosts that it was set up for, and only over https (or
-http on this machine). Where it has no credential to give, it answers so and gives the reason on stderr.`,
+http on this machine). If it has none to give, it tells the tool so and prints the reason to stderr.`,
 		`  tokencli helper setup git monta --host git.example.com
   tokencli helper setup kubectl monta`)
-	setup := group("setup", "Print the lines that make a tool ask tokencli",
+	setup := group("setup", "Print the lines to add to a tool's configuration",
 		"Prints the lines to add to a tool's configuration. It takes the arguments of the helper and changes nothing.",
 		"  tokencli helper setup goauth monta --host modules.example.com")
 	for _, kind := range helperKinds() {
@@ -111,7 +111,7 @@ func (a *app) helperSubcommand(kind helperKind, setup bool) *cobra.Command {
 	var call helperCall
 	c := &cobra.Command{Use: kind.use, Short: kind.short, Long: kind.long, Example: "  tokencli helper " + kind.example}
 	if setup {
-		c.Short = "Print the lines that make " + kind.name + " ask tokencli"
+		c.Short = "Print the lines to add for " + kind.name
 		c.Long = "Prints the lines to add to the configuration of " + kind.name + "."
 		c.Example = "  tokencli helper setup " + strings.TrimSuffix(kind.example, " get")
 	}

@@ -83,9 +83,9 @@ func (a *app) providerShowCommand() *cobra.Command {
 	var asJSON, asYAML bool
 	c := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show what is known of a provider, and what is not",
-		Long: `Shows what is known of a provider: where a client is made, how tokens are asked for, how long they live,
-how they are used and ended. What no source tells is listed as unknown, with the way it is dealt with.`,
+		Short: "Show what is known about a provider, and what is not",
+		Long: `Shows what is known about a provider: where to register a client, how to request, use and revoke tokens, and
+when they expire. What no source says is listed as unknown, with what tokencli assumes instead.`,
 		Example: `  tokencli provider show mollie
   tokencli provider show moneybird --yaml`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -31,7 +31,7 @@ type proxyFlags struct {
 }
 
 func (p *proxyFlags) declare(f *pflag.FlagSet) {
-	f.StringArrayVar(&p.listen, "listen", nil, "listen on `ADDRESS` (127.0.0.1:PORT) instead of a free port; with several accounts once for each")
+	f.StringArrayVar(&p.listen, "listen", nil, "listen on `ADDRESS` (127.0.0.1:PORT) instead of a free port; with several accounts, repeat it for each, in the same order")
 	f.StringVar(&p.envFile, "env-file", "", "write the variables to the new `FILE` when the proxy listens, instead of printing them")
 	f.StringArrayVar(&p.allow, "allow", nil, "forward only requests that match `RULE`, such as 'GET /v2/**'; may be repeated")
 	f.BoolVar(&p.readOnly, "read-only", false, "forward only GET, HEAD and OPTIONS, and what --allow adds")
@@ -49,7 +49,7 @@ prints the variables for a program: the address (MOLLIE_API_URL), and a key for 
 forwarded. The token is refreshed as usual.
 
 Only paths below the API's address are forwarded; --allow and --read-only limit them. A rule is a method
-(or *) and a path: * is one segment, and ** at the end is any rest. Ctrl-C ends the proxy after the
+(or *) and a path: * matches one segment, and ** at the end matches the rest. Ctrl-C ends the proxy after the
 requests in progress.`,
 		Example: `  tokencli proxy monta --env-file proxy.env
   tokencli proxy monta moneybird --read-only --audit audit.jsonl

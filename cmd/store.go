@@ -64,7 +64,7 @@ memory.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeInitFile(cmd.Context(), o) },
 	}
-	c.Flags().StringVar(&o.key, "key", "", "the file to write the key to (default key.txt beside config.yaml)")
+	c.Flags().StringVar(&o.key, "key", "", "write the key to the new file `FILE` (default key.txt beside config.yaml)")
 	c.Flags().BoolVar(&o.config, "config", false, "write store and file_key to config.yaml")
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
 	_ = c.MarkFlagFilename("key")
@@ -197,7 +197,7 @@ If a login cannot be decrypted, nothing is changed (exit 7).`,
 			return a.storeRewrap(cmd.Context(), append(args, recipients...))
 		},
 	}
-	c.Flags().StringArrayVarP(&recipients, "recipient", "r", nil, "same as `RECIPIENT`, as age has it; repeatable")
+	c.Flags().StringArrayVarP(&recipients, "recipient", "r", nil, "the same as the argument `RECIPIENT`, as in age; may be repeated")
 	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
@@ -265,7 +265,7 @@ interrupted is finished by running it again.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.storeMove(cmd.Context(), to, args) },
 	}
-	c.Flags().StringVar(&to, "to", "", "the store to move to: keychain, file or vault")
+	c.Flags().StringVar(&to, "to", "", "move the logins to `STORE`: keychain, file or vault")
 	return c
 }
 

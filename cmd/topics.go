@@ -57,6 +57,16 @@ id, secret, redirect URI and scopes fall back to the provider's own.
                                       separated by spaces or as a JSON array; no shell reads it
   TOKENCLI_OUTPUT                     the default of token --output
   TOKENCLI_DEBUG=http                 print requests and answers to stderr, with secrets masked
-  BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   standard meaning`,
+  BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   standard meaning
+
+The vault store reads VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE, VAULT_CACERT, VAULT_CAPATH, VAULT_CLIENT_CERT
+and VAULT_CLIENT_KEY, which mean the same as for Vault's own command, and these:
+
+  TOKENCLI_VAULT_MOUNT, TOKENCLI_VAULT_PATH       where the logins are (default secret and tokencli)
+  TOKENCLI_VAULT_AUTH                             token (default), approle, jwt or kubernetes
+  TOKENCLI_VAULT_AUTH_MOUNT, TOKENCLI_VAULT_ROLE  the mount and the role of that method
+  TOKENCLI_VAULT_ROLE_ID, TOKENCLI_VAULT_SECRET_ID   for approle
+  TOKENCLI_VAULT_JWT, TOKENCLI_VAULT_JWT_AUDIENCE    for jwt: the token, or the audience of the ID token that
+                                                     GitHub Actions issues`,
 	}
 }
