@@ -210,4 +210,4 @@ func (r *Refresher) Keep(ctx context.Context, c *credential.Credential) error {
 }
 
 // absent reports whether err says that the store has no credential of the account.
-func absent(err error) bool { return errors.Is(err, store.ErrNotFound) && !fail.Is(err, fail.Store) }
+func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -291,7 +291,7 @@ func (s *Session) explainAbsence(name account.Name, err error) error {
 }
 
 // absent reports whether err says that the store has no credential of an account.
-func absent(err error) bool { return errors.Is(err, store.ErrNotFound) && !fail.Is(err, fail.Store) }
+func absent(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
 // mayUse checks that a token that is about to be used belongs to where the settings point, and to the client
 // that they name.

@@ -238,10 +238,6 @@ func failure(ctx context.Context, name account.Name, err error) error {
 	if !errors.As(err, &f) {
 		f = fail.New(fail.Store, "the keychain item of %s cannot be used: %w", name, err).Advise(fail.DoInspectItem, inspectItem(name)...)
 	}
-	if errors.Is(f, ErrNotFound) {
-		// A missing socket or program must not look like an account that was never stored.
-		return &fail.Error{Kind: f.Kind, Text: f.Text, Do: f.Do, About: f.About}
-	}
 	return f
 }
 

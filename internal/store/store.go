@@ -5,7 +5,6 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
@@ -68,8 +67,9 @@ type Prover interface {
 }
 
 var (
-	// ErrNotFound says that the store has no credential of an account.
-	ErrNotFound = fs.ErrNotExist
+	// ErrNotFound says that the store has no credential of an account. It is an error of its own: a missing
+	// file of any kind must never look like an account that is not logged in.
+	ErrNotFound = errors.New("no credential")
 	// ErrReadOnly says that a store cannot be written.
 	ErrReadOnly = errors.ErrUnsupported
 	// ErrChanged says that the store does not hold what a Swap was to replace.
