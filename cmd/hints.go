@@ -93,6 +93,12 @@ var hints = [fail.Actions]string{
 	fail.DoReplaceToken:          "create a new token at the provider, then `tokencli login %s --with-token`",
 	fail.DoMapRegistry:           "add it to helpers.docker in config.yaml, e.g. helpers: {docker: {registry.example.com: gitlab}}",
 	fail.DoManageLogins:          "use `tokencli login ACCOUNT` and `tokencli revoke ACCOUNT`",
+	fail.DoChooseInterval:        "--every is 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h",
+	fail.DoRefreshEarlier:        "--within must be twice --every or more, such as --within 3d --every 12h",
+	fail.DoUseCron:               "run this from cron: tokencli refresh --all --within 3d",
+	fail.DoInstallProgram:        "put tokencli into another folder, such as ~/.local/bin, and run it from there",
+	fail.DoRunByHand:             "run it by hand: %s",
+	fail.DoOmitPassword:          "set %s to an address without a user name and password",
 	fail.DoGivePath:              "e.g. tokencli api mollie organizations/me",
 
 	// Logins and refreshes.

@@ -237,6 +237,19 @@ const (
 	// DoSetBrowser: set the variable of the browser to an installed command.
 	DoSetBrowser
 
+	// DoChooseInterval: choose a time between two runs of keepalive that divides a day.
+	DoChooseInterval
+	// DoRefreshEarlier: refresh logins earlier before they expire, or more often.
+	DoRefreshEarlier
+	// DoUseCron: have another scheduler refresh the logins.
+	DoUseCron
+	// DoInstallProgram: put the program into a folder for programs.
+	DoInstallProgram
+	// DoRunByHand: run a command of the system [command].
+	DoRunByHand
+	// DoOmitPassword: set the variable [variable] to an address without a user name and password.
+	DoOmitPassword
+
 	// Actions counts the actions and is none itself.
 	Actions
 )

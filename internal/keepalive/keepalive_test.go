@@ -1,9 +1,10 @@
-package cmd
+package keepalive
 
 import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,26 +12,26 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// plainJob is what most people get, oddJob what none should: every character that means something to one
-// of the schedulers.
-func plainJob(goos string) job {
-	j := job{
-		goos: goos, binary: "/usr/local/bin/tokencli", args: []string{"refresh", "--all", "--within", "3d"},
-		every: 12 * time.Hour, home: "/home/ana", configHome: "/home/ana/.config",
-	}
+var update = flag.Bool("update", false, "write the golden files")
+
+// plainJob is the usual one; oddJob holds every character that means something to one of the schedulers.
+func plainJob(goos string) *Job {
+	j := &Job{binary: "/usr/local/bin/tokencli", args: []string{"refresh", "--all", "--within", "3d"}, hours: 12}
 	if goos == "windows" {
-		j.binary, j.stateDir = `C:\Users\Ana\bin\tokencli.exe`, `C:\Users\Ana\AppData\Local\tokencli\state`
+		j.binary = `C:\Users\Ana\bin\tokencli.exe`
 	}
 	return j
 }
 
 const oddValue = `/odd $HOME ${x} 100%n 'one' "two" back\slash <&> é`
 
-func oddJob(goos string) job {
+func oddJob(goos string) *Job {
 	j := plainJob(goos)
-	j.every = 6 * time.Hour
+	j.hours = 6
 	j.binary = "/opt/100%n my $tools/token&<cli>" // systemd takes no quote here
 	switch goos {
 	case "darwin":
@@ -38,17 +39,29 @@ func oddJob(goos string) job {
 	case "windows":
 		j.binary = `C:\100%TEMP% tools\it's & <ours>\tokencli.exe`
 	}
-	j.environment = []setting{{"TOKENCLI_STORE", "file"}, {"TOKENCLI_FILE_KEY", oddValue}}
+	j.environment = []variable{{"TOKENCLI_STORE", "file"}, {"TOKENCLI_FILE_KEY", oddValue}}
 	return j
 }
 
-func TestUnitsAsWritten(t *testing.T) {
+func files(t *testing.T, goos string, j *Job) []File {
+	t.Helper()
+	scheduler := map[string]*Scheduler{
+		"linux": systemd("/home/ana/.config"), "darwin": launchd("/home/ana"), "windows": taskScheduler(`C:\Users\Ana\AppData\Local\tokencli\state`),
+	}[goos]
+	files, err := scheduler.Files(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestFilesAsWritten(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
-		for name, j := range map[string]job{"plain": plainJob(goos), "odd": oddJob(goos)} {
-			for _, u := range j.units() {
-				base := u.path[strings.LastIndexAny(u.path, `/\`)+1:]
-				path := filepath.Join("testdata", "keepalive", name, base)
-				got := "# " + u.path + "\n" + u.text
+		for name, j := range map[string]*Job{"plain": plainJob(goos), "odd": oddJob(goos)} {
+			for _, u := range files(t, goos, j) {
+				base := u.Path[strings.LastIndexAny(u.Path, `/\`)+1:]
+				path := filepath.Join("testdata", name, base)
+				got := "# " + u.Path + "\n" + u.Text
 				if *update {
 					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 						t.Fatal(err)
@@ -69,18 +82,18 @@ func TestUnitsAsWritten(t *testing.T) {
 	}
 }
 
-// What stands in XML has to come out of it as it went in.
-func TestUnitsInXMLAreReadBack(t *testing.T) {
+// Whatever a job holds is read back from XML unchanged.
+func TestXMLIsReadBack(t *testing.T) {
 	odd := oddJob("darwin")
-	texts := xmlTexts(t, odd.launchd())
+	texts := xmlTexts(t, files(t, "darwin", odd)[0].Text)
 	for _, want := range append([]string{odd.binary, oddValue}, odd.args...) {
 		if !texts[want] {
 			t.Errorf("the property list does not hold %q", want)
 		}
 	}
 	odd = oddJob("windows")
-	command, arguments := odd.taskCommand()
-	texts = xmlTexts(t, strings.Replace(odd.task(), ` encoding="UTF-16"`, "", 1))
+	command, arguments := taskCommand(odd)
+	texts = xmlTexts(t, strings.Replace(files(t, "windows", odd)[0].Text, ` encoding="UTF-16"`, "", 1))
 	if !texts[command] || !texts[arguments] {
 		t.Error("the task does not hold its command")
 	}
@@ -110,7 +123,7 @@ func xmlTexts(t *testing.T, text string) map[string]bool {
 }
 
 func TestTaskIsWrittenAsUTF16(t *testing.T) {
-	u := plainJob("windows").units()[0]
+	u := files(t, "windows", plainJob("windows"))[0]
 	b := u.bytes()
 	if !bytes.HasPrefix(b, []byte{0xff, 0xfe}) {
 		t.Fatal("the byte order mark is missing")
@@ -119,7 +132,7 @@ func TestTaskIsWrittenAsUTF16(t *testing.T) {
 	for i := 2; i+1 < len(b); i += 2 {
 		letters = append(letters, uint16(b[i])|uint16(b[i+1])<<8)
 	}
-	if got := strings.ReplaceAll(string(utf16.Decode(letters)), "\r\n", "\n"); got != u.text {
+	if got := strings.ReplaceAll(string(utf16.Decode(letters)), "\r\n", "\n"); got != u.Text {
 		t.Errorf("another text comes back: %q", got)
 	}
 }
@@ -142,19 +155,21 @@ func TestSystemdQuote(t *testing.T) {
 	}
 }
 
-func TestKeepaliveRefusesOddIntervals(t *testing.T) {
-	a := &app{getenv: func(name string) string { return map[string]string{"TOKENCLI_STORE": "keychain"}[name] }}
-	a.settings = func() (*settings, error) { return &settings{Store: "keychain"}, nil }
-	for _, o := range []keepaliveOptions{
-		{every: 5 * time.Hour, within: 72 * time.Hour},
-		{every: 90 * time.Minute, within: 72 * time.Hour},
-		{every: 0, within: 72 * time.Hour},
-		{every: 48 * time.Hour, within: 240 * time.Hour},
-		{every: 12 * time.Hour, within: 12 * time.Hour},
-		{every: 12 * time.Hour, within: 0},
+func TestNewJobRefusesOddIntervals(t *testing.T) {
+	for _, tt := range []struct {
+		every, within time.Duration
+		want          fail.Action
+	}{
+		{5 * time.Hour, 72 * time.Hour, fail.DoChooseInterval},
+		{90 * time.Minute, 72 * time.Hour, fail.DoChooseInterval},
+		{0, 72 * time.Hour, fail.DoChooseInterval},
+		{48 * time.Hour, 240 * time.Hour, fail.DoChooseInterval},
+		{12 * time.Hour, 12 * time.Hour, fail.DoRefreshEarlier},
+		{12 * time.Hour, 0, fail.DoRefreshEarlier},
 	} {
-		if _, _, err := a.job("linux", o); err == nil {
-			t.Errorf("every %s, within %s: not refused", o.every, o.within)
+		_, err := NewJob(Options{Every: tt.every, Within: tt.within})
+		if e := fail.Advice(err); e == nil || e.Kind != fail.Usage || e.Do != tt.want {
+			t.Errorf("every %s, within %s: %v", tt.every, tt.within, err)
 		}
 	}
 }
