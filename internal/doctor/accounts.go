@@ -39,7 +39,7 @@ func (e *run) store(ctx context.Context) []Finding {
 		return []Finding{Failed(check, err)}
 	}
 	began := time.Now()
-	if err := probe.Prove(ctx); err != nil {
+	if err := probe.Prove(ctx, account.Name{Provider: "tokencli-check"}); err != nil {
 		e.storeErr = err.Error()
 		f := Failed(check, err)
 		f.Text = from + ": " + f.Text

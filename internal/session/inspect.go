@@ -18,11 +18,11 @@ import (
 
 // What a diagnosis needs: nothing here changes an account, asks the user or sends a secret.
 
-// Prove finds a store that cannot be used before the user goes to a browser and a code is spent. It writes, reads
-// and deletes a record of no account, unless the store can tell without.
-func (s *Session) Prove(ctx context.Context) error {
+// Prove finds a store in which the account's login cannot be kept before the user goes to a browser and a code is
+// spent. It writes, reads and deletes a record of no account, unless the store can tell without.
+func (s *Session) Prove(ctx context.Context, name account.Name) error {
 	if prover, ok := s.Store.(store.Prover); ok {
-		return prover.Prove(ctx)
+		return prover.Prove(ctx, name)
 	}
 	probe := account.Name{Provider: "tokencli-check", Label: strings.ToLower(rand.Text())}
 	err := s.Store.Put(ctx, &credential.Credential{Account: probe, Grant: credential.Static})

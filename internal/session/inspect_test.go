@@ -30,7 +30,7 @@ func TestInspect(t *testing.T) {
 	f.get = func() error { return errFull }
 	_, err = s.Inspect(t.Context(), moloniOn)
 	mustFail(t, err, fail.Store, "")
-	if err := w.session().Prove(t.Context()); err != nil {
+	if err := w.session().Prove(t.Context(), moloniOn); err != nil {
 		t.Error(err)
 	}
 	if reached, err := w.session().Reach(t.Context(), "moloni-on"); err != nil || reached == nil {

@@ -60,7 +60,7 @@ func (s *Session) Login(ctx context.Context, name account.Name, l Login) (*crede
 		return nil, err
 	}
 	if len(l.HandOver) == 0 {
-		if err := s.Prove(ctx); err != nil {
+		if err := s.Prove(ctx, name); err != nil {
 			return nil, err
 		}
 	}

@@ -20,7 +20,7 @@ func (s *Session) Move(ctx context.Context, to *Session, name account.Name) erro
 	if s.Store.Kind() == to.Store.Kind() {
 		return fail.New(fail.Usage, "the login of %s is in the %s store already", name, to.Store.Kind()).Advise(fail.DoChooseStore)
 	}
-	if err := to.Prove(ctx); err != nil {
+	if err := to.Prove(ctx, name); err != nil {
 		return err
 	}
 	return s.refresher().Locked(ctx, name, func() error {

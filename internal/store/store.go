@@ -62,8 +62,8 @@ type Sealer interface {
 
 // Prover is implemented by a store that can tell whether it can be written without writing a record.
 type Prover interface {
-	// Prove returns why the store cannot be written.
-	Prove(ctx context.Context) error
+	// Prove returns why the account's record cannot be written.
+	Prove(ctx context.Context, name account.Name) error
 }
 
 var (

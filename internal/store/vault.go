@@ -140,10 +140,14 @@ func (v *Vault) Delete(ctx context.Context, name account.Name) error {
 		versions = append(versions, n)
 	}
 	destroy := client.path("destroy", name)
-	if _, err := client.send(ctx, request{method: http.MethodPut, path: destroy, body: map[string]any{"versions": versions}}); err != nil {
-		return client.explain(ctx, name, "update", destroy, err)
+	_, destroyErr := client.send(ctx, request{method: http.MethodPut, path: destroy, body: map[string]any{"versions": versions}})
+	switch {
+	case isStatus(destroyErr, http.StatusForbidden):
+		return client.explain(ctx, name, "delete", client.metadata(name), err)
+	case destroyErr != nil:
+		return client.explain(ctx, name, "update", destroy, destroyErr)
 	}
-	v.options.Notify("the policy of this Vault token does not allow deleting " + client.metadata(name) + ": its versions were destroyed, the empty record remains")
+	v.options.Notify("the policies of this Vault token do not allow delete on " + client.metadata(name) + ": its versions were destroyed, the empty record remains")
 	return nil
 }
 
@@ -182,20 +186,19 @@ func (v *Vault) List(ctx context.Context) ([]account.Name, error) {
 	return names, nil
 }
 
-// Prove checks that the token may write records, without writing one.
-func (v *Vault) Prove(ctx context.Context) error {
+// Prove checks that the token may write the account's record, without writing it.
+func (v *Vault) Prove(ctx context.Context, name account.Name) error {
 	client, err := v.connect()
 	if err != nil {
 		return err
 	}
-	path := client.path("data", account.Name{Provider: "tokencli-check"})
+	path := client.path("data", name)
 	missing, err := client.missing(ctx, path, "create", "update")
 	if err != nil {
-		return client.explain(ctx, account.Name{}, "update", path, err)
+		return client.explain(ctx, name, "update", path, err)
 	}
 	if len(missing) > 0 {
-		return fail.New(fail.Store, "the policy of this Vault token does not allow %s on %s", strings.Join(missing, " and "), path).
-			Advise(fail.DoExtendPolicy, path)
+		return notAllowed(strings.Join(missing, " and "), path)
 	}
 	return nil
 }
@@ -290,5 +293,6 @@ func unsettled(err error) bool {
 		return answer.status == http.StatusBadRequest || answer.status >= 500
 	}
 	var lost *lostError
-	return errors.As(err, &lost)
+	var foreign *foreignError
+	return errors.As(err, &lost) || errors.As(err, &foreign)
 }

@@ -72,6 +72,11 @@ type lostError struct{ err error }
 func (e *lostError) Error() string { return e.err.Error() }
 func (e *lostError) Unwrap() error { return e.err }
 
+// foreignError is an answer that Vault does not give: something else is at the address.
+type foreignError struct{ status int }
+
+func (e *foreignError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
 func isStatus(err error, status int) bool {
 	var answer *vaultAnswer
 	return errors.As(err, &answer) && answer.status == status
@@ -154,14 +159,19 @@ func (c *vaultClient) sendOnce(ctx context.Context, r request, token string) (*v
 	}
 	answer := &vaultAnswer{status: resp.StatusCode, body: text}
 	answer.date, _ = http.ParseTime(resp.Header.Get("Date"))
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+	var reply struct {
+		Errors []string        `json:"errors"`
+		Data   json.RawMessage `json:"data"`
+	}
+	err = json.Unmarshal(text, &reply)
+	answer.errors = reply.Errors
+	success := resp.StatusCode >= 200 && resp.StatusCode < 300
+	refusal := resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests
+	switch {
+	case success && len(text) > 0 && err != nil, refusal && reply.Errors == nil && reply.Data == nil:
+		return nil, &foreignError{resp.StatusCode}
+	case success:
 		return answer, nil
-	}
-	var failure struct {
-		Errors []string `json:"errors"`
-	}
-	if json.Unmarshal(text, &failure) == nil {
-		answer.errors = failure.Errors
 	}
 	return nil, answer
 }
@@ -253,11 +263,11 @@ func parseRecord(name account.Name, answer *vaultAnswer) (*vaultRecord, error) {
 		return nil, credential.ErrForeign
 	}
 	record := &vaultRecord{version: reply.Data.Metadata.Version, created: reply.Data.Metadata.Created, date: answer.date}
+	if record.version == 0 && answer.status == http.StatusOK {
+		return nil, errKV1
+	}
 	if reply.Data.Data == nil {
 		return record, nil
-	}
-	if record.version == 0 {
-		return nil, errKV1
 	}
 	c, err := credential.Decode(name, []byte(reply.Data.Data.Credential))
 	if err != nil {

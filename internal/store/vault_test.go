@@ -301,6 +301,7 @@ func TestVaultConsistency(t *testing.T) {
 		forward = append(forward, value)
 		if value != "" && reject {
 			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"errors":["inconsistent reads are not allowed"]}`)
 		}
 		return value != "" && reject
 	}

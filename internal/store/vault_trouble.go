@@ -22,6 +22,7 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 	var known *fail.Error
 	var answer *vaultAnswer
 	var lost *lostError
+	var foreign *foreignError
 	switch {
 	case err == nil:
 		return nil
@@ -33,6 +34,9 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 		return c.notKV2("is a KV engine of version 1")
 	case errors.As(err, &lost):
 		return c.failure(err, "cannot be reached: "+reason(err))
+	case errors.As(err, &foreign):
+		return fail.New(fail.Store, "the server at %s does not answer like Vault (%w)", quoted(c.settings.address), err).
+			Advise(fail.DoCheckVault, c.settings.address)
 	case !errors.As(err, &answer):
 		return c.failure(err, "sent an invalid answer")
 	case answer.status == http.StatusForbidden:
@@ -79,6 +83,10 @@ func (c *vaultClient) forbidden(ctx context.Context, capability, path string, re
 	if dead {
 		return fail.New(fail.Store, "Vault refused the token: it has expired, was revoked, or is not one of this server").Advise(fail.DoLogInToVault)
 	}
+	return notAllowed(capability, path)
+}
+
+func notAllowed(capability, path string) error {
 	return fail.New(fail.Store, "the policies of this Vault token do not allow %s on %s", capability, path).Advise(fail.DoExtendPolicy, path)
 }
 

@@ -134,7 +134,9 @@ func TestVaultRefusals(t *testing.T) {
 		"full":       {429, `{"errors":["request path \"secret\": rate limit quota exceeded"]}`, "asks to retry later"},
 		"broken":     {500, `{"errors":["internal error: planted-token root\u001b[31m"]}`, "status 500: internal error"},
 		"behind":     {412, `{"errors":["required index state not present"]}`, "does not have the last write yet"},
-		"a web page": {200, `<html>hello</html>`, "not a credential that tokencli wrote"},
+		"a web page": {200, `<html>hello</html>`, "does not answer like Vault (status 200)"},
+		"no page":    {404, `404 page not found`, "does not answer like Vault (status 404)"},
+		"a gateway":  {403, `{"message":"Forbidden"}`, "does not answer like Vault (status 403)"},
 		"elsewhere":  {302, ``, "redirects elsewhere"},
 		"too large":  {200, strings.Repeat("x", maxVault+2), "too large"},
 	} {
@@ -174,6 +176,7 @@ func TestVaultTriesAgain(t *testing.T) {
 				return false
 			}
 			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"errors":["planned"]}`))
 			return true
 		}}
 		mustBeAbsent(t, newVault(t, server.Start(t).URL, nil), mollie)
@@ -207,7 +210,7 @@ func TestVaultPolicies(t *testing.T) {
 	}
 	for call, err := range map[string]error{
 		"Claim": borrower.Claim(t.Context(), lease, sample(mollie, 1)), "Swap": borrower.Swap(t.Context(), sample(mollie, 1), sample(mollie, 2)),
-		"Prove": borrower.Prove(t.Context()),
+		"Prove": borrower.Prove(t.Context(), mollie),
 	} {
 		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "allow") || !strings.Contains(err.Error(), "secret/data/tokencli/") || !strings.Contains(err.Error(), "update") {
 			t.Errorf("%s with the read-only policy = %v, want the capability and the path", call, err)
@@ -215,7 +218,7 @@ func TestVaultPolicies(t *testing.T) {
 	}
 	mustGet(t, owner, sample(mollie, 1))
 	refresher := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("refresher", teamPolicy(t, "refresher"))})
-	if err := refresher.Prove(t.Context()); err != nil {
+	if err := refresher.Prove(t.Context(), mollie); err != nil {
 		t.Errorf("Prove: %v", err)
 	}
 	mustPut(t, refresher, sample(mollie, 2))
@@ -227,6 +230,14 @@ func TestVaultPolicies(t *testing.T) {
 	nobody := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("nobody", `path "secret/data/other" { capabilities = ["read"] }`)})
 	if _, err := nobody.Get(t.Context(), mollie); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "do not allow read on secret/data/tokencli/mollie") {
 		t.Errorf("without any right: %v", err)
+	}
+	one := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("one",
+		`path "secret/data/tokencli/mollie" { capabilities = ["create", "read", "update"] }`)})
+	if err := one.Prove(t.Context(), mollie); err != nil {
+		t.Errorf("Prove with a policy for one record: %v", err)
+	}
+	if err := one.Prove(t.Context(), shopB); !fail.Is(err, fail.Store) {
+		t.Errorf("Prove with a policy for another record: %v", err)
 	}
 	// Without the right to delete metadata, the versions are destroyed.
 	destroyer := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("destroyer",
