@@ -57,4 +57,15 @@ func TestIDTokenHasItsOwnExpiry(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, test.reply.AccessLifetime, test.want)
 		}
 	}
+	d := &provider.Definition{Name: "test", Title: "Test", API: provider.API{URL: "https://api.example/"}}
+	d.Reply.AccessToken, d.Reply.IDToken, d.Reply.ExpiresIn = provider.Names{"id_token"}, provider.Names{"id_token"}, provider.Names{"expires_in"}
+	config, err := Resolve(t.Context(), d, nil, nil, Base{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"access_token":"a","id_token":"` + token.Reveal() + `","expires_in":3600}`
+	r, err := (&Client{Config: config}).read(&answer{status: 200, body: []byte(body), asked: asked})
+	if want := asked.Add(10 * time.Minute); err != nil || r.AccessToken != token || !r.AccessExpiresAt.Equal(want) {
+		t.Errorf("read %+v, %v; want it to expire at %s", r, err, want)
+	}
 }
