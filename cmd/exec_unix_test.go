@@ -54,7 +54,7 @@ func TestRunChildPassesSignalsOn(t *testing.T) {
 	}
 	ready := filepath.Join(t.TempDir(), "ready")
 	go func() {
-		for give := time.Now().Add(10 * time.Second); time.Now().Before(give); time.Sleep(5 * time.Millisecond) {
+		for give := time.Now().Add(time.Minute); time.Now().Before(give); time.Sleep(5 * time.Millisecond) {
 			if _, err := os.Stat(ready); err == nil {
 				break
 			}

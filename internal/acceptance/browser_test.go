@@ -33,7 +33,7 @@ import (
 //	BROWSER_VIA     the IP address under which it finds localhost
 //	BROWSER_TRUSTS  the one certificate that it trusts; without it, it trusts them all
 func fakeBrowser() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	fmt.Println("chatter of the browser")
 	fmt.Fprintln(os.Stderr, "chatter of the browser")

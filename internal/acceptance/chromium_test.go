@@ -346,7 +346,7 @@ func (c *chromium) address() string {
 // awaitPage waits until the browser shows exactly this address.
 func (c *chromium) awaitPage(address string) {
 	c.t.Helper()
-	for give := time.Now().Add(20 * time.Second); c.address() != address; time.Sleep(20 * time.Millisecond) {
+	for give := time.Now().Add(time.Minute); c.address() != address; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(give) {
 			c.t.Fatalf("the browser is at %s, not at %s", c.address(), address)
 		}

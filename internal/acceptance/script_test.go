@@ -442,7 +442,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func awaitFile(path string) error {
-	for give := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for give := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		// On Windows a file that is being renamed is there before it can be opened.
 		if f, err := os.Open(path); err == nil {
 			return f.Close()

@@ -199,7 +199,7 @@ func (s *terminal) awaitPrompt() string {
 
 func (s *terminal) awaitThat(so func(said string) bool, what string) string {
 	s.t.Helper()
-	for give := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for give := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		said := s.text()
 		if so(said) {
 			return said

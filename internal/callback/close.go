@@ -53,7 +53,7 @@ func (r *Receiver) Close() error {
 		if r.server == nil {
 			return
 		}
-		grace := time.NewTimer(closeGrace)
+		grace := time.NewTimer(r.grace)
 		defer grace.Stop()
 		r.awaitVisits(grace.C)
 		for _, l := range r.listeners {
@@ -77,7 +77,7 @@ func (r *Receiver) awaitVisits(grace <-chan time.Time) {
 		switch {
 		case inFlight > 0:
 		case seen.shown:
-			linger = time.After(closeLinger)
+			linger = time.After(r.linger)
 		case !seen.prefetched && !seen.aborted:
 			return
 		}

@@ -151,7 +151,7 @@ func TestHTTPSOverPlainPortIsExplained(t *testing.T) {
 
 // tlsClient is a browser that looks at the certificate.
 func tlsClient(config *tls.Config) *http.Client {
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
 }
 
 func (l *login) overTLS(config *tls.Config, query string) chan reply {

@@ -212,7 +212,7 @@ func (a *asked) enter(t *testing.T, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nobody reads")
 	}
 }

@@ -148,6 +148,8 @@ type Receiver struct {
 	finished   chan struct{} // closed by the first Finish
 	owner      string        // read after finished
 	outcome    error         // read after finished
+	grace      time.Duration // closeGrace, but for tests
+	linger     time.Duration // closeLinger, but for tests
 	closeOnce  sync.Once
 	closed     chan struct{}
 }
@@ -174,6 +176,8 @@ func Listen(opts Options) (*Receiver, error) {
 		uri:      opts.RedirectURI,
 		console:  newConsole(opts),
 		hold:     pageHold,
+		grace:    closeGrace,
+		linger:   closeLinger,
 		result:   make(chan result, 1),
 		idle:     make(chan struct{}),
 		finished: make(chan struct{}),

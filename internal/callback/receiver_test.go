@@ -72,7 +72,7 @@ func beLogin() int {
 		return 1
 	}
 	defer r.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	goroutines := runtime.NumGoroutine()
 	a, err := r.Receive(ctx, authorize)
@@ -82,7 +82,7 @@ func beLogin() int {
 	}
 	_ = r.Close()
 	fmt.Println("code", a.Code, "pasted", a.Pasted)
-	for range 200 {
+	for range 6000 {
 		if runtime.NumGoroutine() <= goroutines+1 { // package os/signal keeps one
 			fmt.Println("reader gone")
 			break
@@ -162,7 +162,7 @@ func begin(t *testing.T, opts Options, tweaks ...func(*Receiver)) *login {
 	for _, tweak := range tweaks {
 		tweak(r)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	l := &login{Receiver: r, t: t, said: said, done: make(chan result, 1), cancel: cancel}
 	go func() {
@@ -172,12 +172,15 @@ func begin(t *testing.T, opts Options, tweaks ...func(*Receiver)) *login {
 	return l
 }
 
+// patient gives a slow machine time for the request that Close waits for.
+func patient(r *Receiver) { r.grace, r.linger = time.Minute, time.Second }
+
 func (l *login) end() (*Answer, error) {
 	l.t.Helper()
 	select {
 	case res := <-l.done:
 		return res.answer, res.err
-	case <-time.After(8 * time.Second):
+	case <-time.After(time.Minute):
 		l.t.Fatalf("the login did not end; said:\n%s", l.said)
 		return nil, nil
 	}
@@ -195,7 +198,7 @@ func (l *login) waits() {
 
 func (l *login) hears(want string) {
 	l.t.Helper()
-	for range 300 {
+	for range 6000 {
 		if strings.Contains(l.said.String(), want) {
 			return
 		}
@@ -238,7 +241,7 @@ func ask(method, target string, change ...func(*http.Request)) (reply, error) {
 	for _, c := range change {
 		c(req)
 	}
-	client := &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return reply{}, err
@@ -266,7 +269,7 @@ func soon(t *testing.T, c chan reply) reply {
 	select {
 	case r := <-c:
 		return r
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the page did not come")
 		return reply{}
 	}
@@ -371,7 +374,7 @@ func TestPageHoldIsBounded(t *testing.T) {
 }
 
 func TestCloseWithoutFinish(t *testing.T) {
-	l := begin(t, Options{})
+	l := begin(t, Options{}, patient)
 	page := l.later("?code=the-code&state=" + testState)
 	if _, err := l.end(); err != nil {
 		t.Fatal(err)
@@ -380,7 +383,7 @@ func TestCloseWithoutFinish(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("Close took %v", d)
 	}
 	soon(t, page).page(t, 200, "Check the terminal for the result")
@@ -416,7 +419,7 @@ func TestCloseAwaitsSecondRequest(t *testing.T) {
 		"same request": func(*http.Request) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := begin(t, Options{})
+			l := begin(t, Options{}, patient)
 			query := "?code=the-code&state=" + testState
 			prefetched := make(chan reply, 1)
 			go func() {
@@ -434,17 +437,16 @@ func TestCloseAwaitsSecondRequest(t *testing.T) {
 				close(closed)
 			}()
 			soon(t, prefetched).page(t, 200, "You are logged in")
-			time.Sleep(closeLinger / 5)
 			soon(t, l.later(query)).page(t, 200, "You are already logged in")
 			select {
 			case <-closed:
-			case <-time.After(closeGrace):
+			case <-time.After(30 * time.Second):
 				t.Error("still listening")
 			}
 		})
 	}
 	t.Run("aborted", func(t *testing.T) {
-		l := begin(t, Options{})
+		l := begin(t, Options{}, patient)
 		c := l.dial()
 		fmt.Fprintf(c, "GET /callback?code=the-code&state=%s HTTP/1.1\r\nHost: %s\r\n\r\n", testState, c.RemoteAddr())
 		a, err := l.end()
@@ -455,7 +457,7 @@ func TestCloseAwaitsSecondRequest(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		a.Finish(nil)
 		go func() { _ = l.Close() }()
-		time.Sleep(2 * closeLinger)
+		time.Sleep(2 * l.linger)
 		soon(t, l.later("?code=the-code&state="+testState)).page(t, 200, "You are already logged in")
 	})
 }
@@ -481,14 +483,14 @@ func TestPageShowsOwnerAndNextCommand(t *testing.T) {
 
 // Browsers open connections in advance and never use them.
 func TestCloseDoesNotWaitForIdleConnections(t *testing.T) {
-	l := begin(t, Options{})
+	l := begin(t, Options{}, patient)
 	l.hears("provider.example")
 	c := l.dial()
 	defer c.Close()
 	time.Sleep(50 * time.Millisecond)
 	start := time.Now()
 	_ = l.Close()
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("Close took %v", d)
 	}
 	if _, err := l.end(); !fail.Is(err, fail.Interrupted) {

@@ -397,7 +397,7 @@ func TestSlowPageLetsBrowserGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	for range 100 {
+	for range 3000 {
 		l.mu.Lock()
 		left := l.inFlight
 		l.mu.Unlock()

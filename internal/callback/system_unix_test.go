@@ -82,7 +82,7 @@ func TestBrowserIsDetached(t *testing.T) {
 
 func awaitFile(t *testing.T, path string) string {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		if text, err := os.ReadFile(path); err == nil {
 			return string(text)
 		}

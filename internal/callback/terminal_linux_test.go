@@ -62,7 +62,7 @@ func loginOn(t *testing.T, terminal *os.File, uri string, foreground bool) (*exe
 
 func waitFor(t *testing.T, out *output, want string) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		if strings.Contains(out.String(), want) {
 			return
 		}

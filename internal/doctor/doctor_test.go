@@ -187,7 +187,7 @@ func TestAHangingCheckIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if time.Since(began) > 5*time.Second {
+	if time.Since(began) > 30*time.Second {
 		t.Error("it took too long")
 	}
 	var got []string

@@ -108,7 +108,7 @@ func definition(t testing.TB, name, base string) *Config {
 
 func (p *peer) client(t testing.TB, name string) *Client {
 	t.Helper()
-	return &Client{Config: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: 20 * time.Second}
+	return &Client{Config: definition(t, name, p.URL), HTTP: NewHTTP(), UserAgent: "tokencli/test", Timeout: time.Minute}
 }
 
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.
@@ -142,7 +142,7 @@ revoke: {request: {url: "https://acme.example/revoke"}}
 
 func (p *peer) standard(t testing.TB) *Client {
 	t.Helper()
-	return &Client{Config: standard(t, p.URL), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+	return &Client{Config: standard(t, p.URL), HTTP: NewHTTP(), Timeout: time.Minute}
 }
 
 // refresh renews at the peer with the secrets of the tests.

@@ -83,7 +83,7 @@ func TestACompleteObjectIsUsedWhateverTheFraming(t *testing.T) {
 		"a form":                         plainly("access_token="+rotatedAccess+"&refresh_token="+rotatedRefresh+"&expires_in=3600", "Content-Type: application/x-www-form-urlencoded"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: time.Minute}
 			got, err := refresh(c)
 			if err != nil || got.AccessToken != rotatedAccess || got.RefreshToken != rotatedRefresh {
 				t.Errorf("%+v, %v", got, err)
@@ -113,7 +113,7 @@ func TestARefreshTokenIsSalvaged(t *testing.T) {
 		"a form that was cut":         head(length(1000)) + "refresh_token=" + rotatedRefresh + "&access_token=acc",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: standard(t, raw(t, answer)), HTTP: NewHTTP(), Timeout: time.Minute}
 			_, err := refresh(c)
 			if e := failure(t, err); e.Salvage == nil || e.Salvage.RefreshToken != rotatedRefresh || e.Ended {
 				t.Errorf("%v, salvage %+v", err, e.Salvage)

@@ -119,7 +119,7 @@ func TestAnEndlessAnswerIsBrokenOff(t *testing.T) {
 		}
 		select {
 		case <-stopped:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the server is still sending")
 		}
 		// The buffers of the sockets hold some megabytes beyond what was read.
@@ -209,7 +209,7 @@ func TestWhatIsNotHTTP(t *testing.T) {
 		"an unknown coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + newAccess + "\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Config: definition(t, "moloni", raw(t, answer)), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+			c := &Client{Config: definition(t, "moloni", raw(t, answer)), HTTP: NewHTTP(), Timeout: time.Minute}
 			_, err := refresh(c)
 			if e := failure(t, err); e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent {
 				t.Errorf("kind %d, unspent %t: %v", e.Fail.Kind, e.Unspent, e)
@@ -380,7 +380,7 @@ func TestChild(t *testing.T) {
 	if base == "" {
 		return // not a child
 	}
-	c := &Client{Config: definition(t, "mollie", base), HTTP: NewHTTP(), Timeout: 20 * time.Second}
+	c := &Client{Config: definition(t, "mollie", base), HTTP: NewHTTP(), Timeout: time.Minute}
 	got, err := refresh(c)
 	if err != nil {
 		fmt.Printf("kind=%d unspent=%t error=%s advice=%d %q\n", fail.KindOf(err), failure(t, err).Unspent, err, failure(t, err).Fail.Do, failure(t, err).Fail.About)

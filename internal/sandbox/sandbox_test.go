@@ -70,7 +70,7 @@ func start(t *testing.T, cfg sandbox.Config) *bench {
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	b.s, b.url, b.client = s, srv.URL, srv.Client()
-	b.client.Timeout = 20 * time.Second
+	b.client.Timeout = time.Minute
 	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return b
 }

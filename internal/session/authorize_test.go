@@ -59,7 +59,7 @@ func TestLoginByCode(t *testing.T) {
 	w := newWorld(t, consenting())
 	for _, name := range []account.Name{moloniOn, moneybird} {
 		w.redirectTo(name)
-		c, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+		c, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: time.Minute})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -68,7 +68,7 @@ func TestLoginByCode(t *testing.T) {
 		}
 		w.works(name)
 		// Once more over the first one: generations go on.
-		again, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+		again, err := w.session().Login(t.Context(), name, Login{Receive: w.browser(), Timeout: time.Minute})
 		if err != nil || again.Generation <= c.Generation {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -82,7 +82,7 @@ func TestLoginWithScopes(t *testing.T) {
 	w.redirectTo(moneybird)
 	s := w.session()
 	s.Defaults = func(account.Name) Defaults { return Defaults{Scopes: []string{"sales_invoices", "bank"}} }
-	if _, err := s.Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: 20 * time.Second}); err != nil {
+	if _, err := s.Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	if !w.hasSaid("did not grant bank") {
@@ -124,7 +124,7 @@ func TestLoginWithoutAStateNamesTheOwner(t *testing.T) {
 			_, _ = io.WriteString(said, resp.Header.Get("Location")+"\n")
 		}()
 	})
-	c, err := s.Login(t.Context(), moloni, Login{Receive: options, Timeout: 20 * time.Second})
+	c, err := s.Login(t.Context(), moloni, Login{Receive: options, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func (f writer) Write(p []byte) (int, error) {
 func TestLoginThatIsDenied(t *testing.T) {
 	w := newWorld(t, func(c *sandbox.Config) { c.Consent = sandbox.ConsentDeny })
 	w.redirectTo(moloniOn)
-	_, err := w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+	_, err := w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Timeout: time.Minute})
 	mustFail(t, err, fail.Refused, "")
 	_, err = w.session().Token(t.Context(), moloniOn, 0)
 	mustFail(t, err, fail.NotLoggedIn, "")
@@ -153,7 +153,7 @@ func TestLoginWhoseCodeIsRefused(t *testing.T) {
 	w := newWorld(t, consenting())
 	w.redirectTo(moneybird)
 	w.fault(sandbox.Fault{On: "token", Kind: "error", Error: "invalid_grant"})
-	_, err := w.session().Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: 20 * time.Second})
+	_, err := w.session().Login(t.Context(), moneybird, Login{Receive: w.browser(), Timeout: time.Minute})
 	mustFail(t, err, fail.LoginNeeded, "")
 	if !advises(err, fail.DoStartAgain, "moneybird") && !advises(err, fail.DoStartAgainWithin, "moneybird") {
 		t.Errorf("advice: %v", fail.Advice(err))
@@ -185,7 +185,7 @@ func TestLoginAsksForTheClient(t *testing.T) {
 	_, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Ask: &answers{}})
 	mustFail(t, err, fail.Interrupted, "")
 	asked := &answers{id, secret}
-	if _, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Ask: asked, Timeout: 20 * time.Second}); err != nil {
+	if _, err = w.session().Login(t.Context(), moloniOn, Login{Receive: w.browser(), Ask: asked, Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	if !w.hasSaid("Register this redirect URI exactly as shown: http://127.0.0.1:") {

@@ -176,7 +176,7 @@ func TestVaultTakesOver(t *testing.T) {
 	if _, err := tm.machine("here").Token(t.Context(), moloniOn, 0); err != nil || !tm.hasSaid("trying the refresh token once more") {
 		t.Errorf("%v, %q", err, tm.said)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("its own machine waited %v", took)
 	}
 	tm.expired(moloniOn)

@@ -129,7 +129,7 @@ func end(cmd *exec.Cmd) {
 
 func (d *desktop) wait(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ready(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ready(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("no sign of %s", what)
 		}

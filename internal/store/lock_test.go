@@ -189,7 +189,7 @@ func TestLockDeadline(t *testing.T) {
 			if want := "could not acquire the lock for mollie within 1s: another tokencli process is refreshing it"; err.Error() != want {
 				t.Errorf("%q, want %q", err, want)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -200,7 +200,7 @@ func TestLockDeadline(t *testing.T) {
 			if err := do(ctx); !fail.Is(err, fail.Interrupted) || !errors.Is(err, context.Canceled) {
 				t.Errorf("%v, want an interruption", err)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -263,7 +263,7 @@ func TestLockWait(t *testing.T) {
 	var wg sync.WaitGroup
 	for range waiters {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := l.Wait(ctx, mollie); err != nil {
 				t.Errorf("Wait: %v", err)
@@ -341,7 +341,7 @@ func TestLockUnusable(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.harm(t, l.Dir)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, errHold := l.Hold(ctx, mollie)
 			_, _, errTry := l.Try(ctx, mollie)
