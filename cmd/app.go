@@ -186,7 +186,11 @@ func (a *app) open(change ...func(*session.Options)) (*session.Session, error) {
 	for _, f := range change {
 		f(&o)
 	}
-	return session.Open(o)
+	s, err := session.Open(o)
+	if err == nil {
+		a.now = s.Now
+	}
+	return s, err
 }
 
 // sessionOptions are the settings of a session.

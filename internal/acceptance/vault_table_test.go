@@ -31,12 +31,13 @@ import (
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
-// vaultShop is a team with a login of moneybird in a real Vault, and everything that the rows of the table in
+// vaultShop is a team with a login of moloni-on in a real Vault, and everything that the rows of the table in
 // docs/team.md need.
 type vaultShop struct {
 	t            *testing.T
 	dir, address string
 	env          harness.Environment
+	sandbox      *harness.Sandbox
 	ours, theirs *ecdsa.PrivateKey // of the issuer of ID tokens, and of another one
 	id           string            // address of GitHub's service for ID tokens
 }
@@ -47,22 +48,33 @@ func newVaultShop(t *testing.T) *vaultShop {
 	if binary == "" {
 		t.Skip("no Vault server: make vault-test builds one")
 	}
-	s := &vaultShop{t: t, dir: t.TempDir()}
-	var stop func()
-	var err error
-	if s.address, stop, err = startVault(binary); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	if s.env, err = harness.NewEnvironment(filepath.Join(s.dir, "home"), filepath.Join(s.dir, "key.txt")); err != nil {
-		t.Fatal(err)
-	}
-	box, err := harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow})
+	address, stop, err := startVault(binary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = box.Stop() })
-	if err := box.Variables(s.env); err != nil {
+	t.Cleanup(stop)
+	s := newShopAt(t, address)
+	s.call("PUT", "sys/policies/acl/refresher", map[string]any{"policy": teamPolicy(t, "refresher")})
+	s.call("PUT", "sys/policies/acl/borrower", map[string]any{"policy": teamPolicy(t, "borrower")})
+	s.call("PUT", "sys/policies/acl/stranger", map[string]any{"policy": `path "secret/data/other" { capabilities = ["read"] }`})
+	s.call("POST", "sys/mounts/old", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}})
+	s.logins()
+	return s
+}
+
+// newShopAt returns a team with a login of moloni-on in the Vault at an address.
+func newShopAt(t *testing.T, address string) *vaultShop {
+	t.Helper()
+	s := &vaultShop{t: t, dir: t.TempDir(), address: address}
+	var err error
+	if s.env, err = harness.NewEnvironment(filepath.Join(s.dir, "home"), filepath.Join(s.dir, "key.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if s.sandbox, err = harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.sandbox.Stop() })
+	if err := s.sandbox.Variables(s.env); err != nil {
 		t.Fatal(err)
 	}
 	maps.Copy(s.env, map[string]string{
@@ -70,14 +82,9 @@ func newVaultShop(t *testing.T) *vaultShop {
 		"TOKENCLI_STATE_DIR": filepath.Join(s.dir, "state"), "PATH": os.Getenv("PATH"),
 	})
 	delete(s.env, "TOKENCLI_FILE_KEY")
-	if exit, _, stderr := s.run(nil, "login", "moneybird"); exit != 0 {
+	if exit, _, stderr := s.run(nil, "login", "moloni-on"); exit != 0 {
 		t.Fatal(stderr)
 	}
-	s.call("PUT", "sys/policies/acl/refresher", map[string]any{"policy": teamPolicy(t, "refresher")})
-	s.call("PUT", "sys/policies/acl/borrower", map[string]any{"policy": teamPolicy(t, "borrower")})
-	s.call("PUT", "sys/policies/acl/stranger", map[string]any{"policy": `path "secret/data/other" { capabilities = ["read"] }`})
-	s.call("POST", "sys/mounts/old", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}})
-	s.logins()
 	return s
 }
 
@@ -231,7 +238,7 @@ func troubleTable(t *testing.T) map[string]trouble {
 // attempt is what leads to a row: a run of tokencli with these variables.
 type attempt struct {
 	env    map[string]string
-	args   []string // none: token moneybird
+	args   []string // none: token moloni-on
 	before func()
 }
 
@@ -251,7 +258,7 @@ func TestVaultTable(t *testing.T) {
 				a.before()
 			}
 			if a.args == nil {
-				a.args = []string{"token", "moneybird"}
+				a.args = []string{"token", "moloni-on"}
 			}
 			exit, stdout, stderr := s.run(a.env, a.args...)
 			message, _, _ := strings.Cut(stderr, "\n")
@@ -281,12 +288,12 @@ func (s *vaultShop) example(message, address string) string {
 	if address != "" {
 		message = strings.ReplaceAll(message, address, standard)
 	}
-	return strings.NewReplacer(s.address, standard, s.dir, "/etc", "moneybird", "mollie").Replace(message)
+	return strings.NewReplacer(s.address, standard, s.dir, "/etc", "moloni-on", "mollie").Replace(message)
 }
 
 func (s *vaultShop) attempts() map[string]attempt {
 	all := make(map[string]attempt)
-	for _, more := range []map[string]attempt{s.wrongSettings(), s.wrongServers(), s.wrongRights(), s.wrongLogins()} {
+	for _, more := range []map[string]attempt{s.wrongClocks(), s.wrongSettings(), s.wrongServers(), s.wrongRights(), s.wrongLogins()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -345,7 +352,7 @@ func (s *vaultShop) wrongServers() map[string]attempt {
 		"a certificate of another server": {env: map[string]string{
 			"VAULT_ADDR": strings.Replace(encrypted.URL, "127.0.0.1", "localhost", 1), "VAULT_CACERT": certificate,
 		}},
-		"overloaded, after retries": {env: map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, before: func() { s.run(map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, "token", "moneybird") }},
+		"overloaded, after retries": {env: map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, before: func() { s.run(map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, "token", "moloni-on") }},
 		"sealed":                    {env: map[string]string{"VAULT_ADDR": sealed}},
 	}
 }
@@ -363,9 +370,9 @@ func (s *vaultShop) wrongRights() map[string]attempt {
 		},
 		"a policy without read":                 {env: stranger},
 		"a policy without list, at `status`":    {env: stranger, args: []string{"status"}},
-		"a policy without update, at `refresh`": {env: borrower, args: []string{"refresh", "moneybird"}},
-		"a policy without update, at `login`":   {env: borrower, args: []string{"login", "moneybird"}},
-		"a policy without delete, at `revoke`":  {env: borrower, args: []string{"revoke", "--local", "moneybird"}},
+		"a policy without update, at `refresh`": {env: borrower, args: []string{"refresh", "moloni-on"}},
+		"a policy without update, at `login`":   {env: borrower, args: []string{"login", "moloni-on"}},
+		"a policy without delete, at `revoke`":  {env: borrower, args: []string{"revoke", "--local", "moloni-on"}},
 		"a mount that the policy hides":         {env: map[string]string{"VAULT_TOKEN": stranger["VAULT_TOKEN"], "TOKENCLI_VAULT_MOUNT": "kv"}},
 	}
 }
@@ -405,7 +412,7 @@ func (s *vaultShop) wrongLogins() map[string]attempt {
 // team: on GitHub, on GitLab.
 func TestVaultJobs(t *testing.T) {
 	s := newVaultShop(t)
-	_, want, _ := s.run(nil, "token", "moneybird")
+	_, want, _ := s.run(nil, "token", "moloni-on")
 	for name, env := range map[string]map[string]string{
 		"GitHub": {"ACTIONS_ID_TOKEN_REQUEST_URL": s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken, "TOKENCLI_VAULT_JWT_AUDIENCE": jwtAudience},
 		"GitLab": {"TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)},
@@ -415,16 +422,16 @@ func TestVaultJobs(t *testing.T) {
 			job := *s
 			job.env = maps.Clone(s.env)
 			for variable := range job.env {
-				if strings.HasPrefix(variable, "TOKENCLI_") && !slices.Contains([]string{"TOKENCLI_STORE", "TOKENCLI_MONEYBIRD_BASE_URL"}, variable) || variable == "VAULT_TOKEN" {
+				if strings.HasPrefix(variable, "TOKENCLI_") && !slices.Contains([]string{"TOKENCLI_STORE", "TOKENCLI_MOLONI_ON_BASE_URL"}, variable) || variable == "VAULT_TOKEN" {
 					delete(job.env, variable)
 				}
 			}
 			job.env["TOKENCLI_STATE_DIR"] = filepath.Join(t.TempDir(), "state")
-			exit, got, stderr := job.run(env, "token", "moneybird")
+			exit, got, stderr := job.run(env, "token", "moloni-on")
 			if exit != 0 || got != want {
 				t.Errorf("exit %d, %q, another token than that of the team: %v", exit, stderr, got != want)
 			}
-			if exit, _, stderr := job.run(env, "refresh", "moneybird"); exit != 7 || !strings.Contains(stderr, "do not allow update on") {
+			if exit, _, stderr := job.run(env, "refresh", "moloni-on"); exit != 7 || !strings.Contains(stderr, "do not allow update on") {
 				t.Errorf("a refresh with the policy of a borrower: exit %d, %q", exit, stderr)
 			}
 		})

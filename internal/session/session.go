@@ -53,7 +53,8 @@ type Options struct {
 	Defaults func(account.Name) Defaults
 	// Tell receives messages for the user, one line each; nil: they are dropped.
 	Tell func(string)
-	// Now is the clock; time.Now if nil.
+	// Now is the clock of this machine; time.Now if nil. A session on a shared store replaces it with the clock that
+	// its machines agree on.
 	Now       func() time.Time
 	UserAgent string
 	// DiscardRotated allows a refresh whose new refresh token cannot be kept.
@@ -101,9 +102,10 @@ func Open(o Options) (*Session, error) {
 			Passphrase: credential.Secret(o.Getenv(account.FilePassphrase)),
 		}
 	case "vault":
-		s.Store = store.NewVault(store.VaultOptions{
-			Getenv: o.Getenv, StateDir: o.StateDir, CheckNetwork: oauth.CheckEnvironment, Notify: o.Tell,
+		v := store.NewVault(store.VaultOptions{
+			Getenv: o.Getenv, StateDir: o.StateDir, CheckNetwork: oauth.CheckEnvironment, Notify: o.Tell, Now: o.Now,
 		})
+		s.Store, s.Now = v, v.Now
 	case "env":
 		s.Store = s.envStore()
 	case "memory":

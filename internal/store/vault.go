@@ -23,6 +23,7 @@ import (
 // use by several goroutines.
 type Vault struct {
 	options VaultOptions
+	clock   *vaultClock
 	connect func() (*vaultClient, error)
 
 	mu    sync.Mutex
@@ -38,6 +39,8 @@ type VaultOptions struct {
 	CheckNetwork func() error
 	// Notify receives messages for the user, one line each. By default they are dropped.
 	Notify func(text string)
+	// Now is this machine's clock; time.Now if nil.
+	Now func() time.Time
 }
 
 // NewVault returns a store over a Vault server, which it does not contact yet.
@@ -45,10 +48,18 @@ func NewVault(options VaultOptions) *Vault {
 	if options.Notify == nil {
 		options.Notify = func(string) {}
 	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
 	v := &Vault{options: options, known: make(map[account.Name]vaultRecord)}
-	v.connect = sync.OnceValues(func() (*vaultClient, error) { return newVaultClient(options) })
+	v.clock = &vaultClock{local: options.Now, warn: options.Notify}
+	v.connect = sync.OnceValues(func() (*vaultClient, error) { return newVaultClient(options, v.clock) })
 	return v
 }
+
+// Now returns the time by this machine's clock or, if the last answer of Vault showed that it is wrong, by
+// Vault's.
+func (v *Vault) Now() time.Time { return v.clock.now() }
 
 // Kind returns "vault".
 func (v *Vault) Kind() string { return "vault" }

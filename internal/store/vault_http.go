@@ -28,6 +28,7 @@ const (
 // vaultClient sends requests to one Vault server. It is safe for use by several goroutines.
 type vaultClient struct {
 	settings *vaultSettings
+	clock    *vaultClock
 	http     *http.Client
 
 	loginMu sync.Mutex // held while this process logs in
@@ -143,6 +144,7 @@ func (c *vaultClient) sendOnce(ctx context.Context, r request, token string) (*v
 		return nil, err
 	}
 	c.dress(req, r, token)
+	sent := c.clock.local()
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, &lostError{err}
@@ -171,6 +173,7 @@ func (c *vaultClient) sendOnce(ctx context.Context, r request, token string) (*v
 	case success && len(text) > 0 && err != nil, refusal && reply.Errors == nil && reply.Data == nil:
 		return nil, &foreignError{resp.StatusCode}
 	case success:
+		c.clock.compare(sent, answer.date)
 		return answer, nil
 	}
 	return nil, answer

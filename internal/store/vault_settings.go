@@ -129,7 +129,7 @@ func isLoopback(host string) bool {
 }
 
 // newVaultClient returns a client that has not contacted the server.
-func newVaultClient(options VaultOptions) (*vaultClient, error) {
+func newVaultClient(options VaultOptions, clock *vaultClock) (*vaultClient, error) {
 	settings, err := readVaultSettings(options.Getenv)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func newVaultClient(options VaultOptions) (*vaultClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &vaultClient{settings: settings, http: &http.Client{Transport: transport(config), CheckRedirect: followStandby}}, nil
+	return &vaultClient{settings: settings, clock: clock, http: &http.Client{Transport: transport(config), CheckRedirect: followStandby}}, nil
 }
 
 // transport speaks HTTP/1.1, because GODEBUG=http2debug prints the headers of HTTP/2.
