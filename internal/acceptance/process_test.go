@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -114,6 +115,10 @@ func interrupted(args []string) (int, error) {
 	if len(args) < 3 || signals[args[0]] == nil {
 		return 0, errors.New("usage: interrupt INT|TERM|HUP TRIGGER COMMAND ARG...")
 	}
+	// Below nohup a signal is ignored, and the command would inherit that; what is caught, it does not.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals[args[0]])
+	defer signal.Stop(caught)
 	what, detail, _ := strings.Cut(args[1], ":")
 	before, err := requestsAt(what, detail)
 	if err != nil {

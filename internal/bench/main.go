@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.table, b.renewal, b.helpers, b.herds, b.growth, b.sizes} {
+	for _, measure := range []func() error{b.table, b.refresh, b.helpers, b.herds, b.growth, b.sizes} {
 		if err := measure(); err != nil {
 			return err
 		}
@@ -243,20 +243,20 @@ func (b *bench) table() error {
 	return nil
 }
 
-// renewal is a call that has to renew, against one that has not. The provider is on this machine and
+// refresh is a call that has to refresh, against one that has not. The provider is on this machine and
 // answers at once.
-func (b *bench) renewal() error {
+func (b *bench) refresh() error {
 	fresh, err := b.token("fresh", b.env, "monta")
 	if err != nil {
 		return err
 	}
-	// A token that lives an hour never has a week left, so every call renews.
-	renew := &command{name: "renewal", argv: []string{b.tool("tokencli"), "token", "monta", "--min-ttl", "7d"}, env: b.env}
-	fresh.want = "" // the renewals change it
-	if err := rounds(b.ctx, []*command{fresh, renew}, max(10, b.rounds/4)); err != nil {
+	// A token that lives an hour never has a week left, so every call refreshes.
+	expired := &command{name: "refresh", argv: []string{b.tool("tokencli"), "token", "monta", "--min-ttl", "7d"}, env: b.env}
+	fresh.want = "" // the refreshes change it
+	if err := rounds(b.ctx, []*command{fresh, expired}, max(10, b.rounds/4)); err != nil {
 		return err
 	}
-	got := ratio(renew, fresh)
+	got := ratio(expired, fresh)
 	fmt.Fprintf(&b.out, "| refresh / fresh | %.2f | %s |\n", got, b.limit("refresh / fresh", got, 5))
 	return nil
 }
@@ -293,11 +293,11 @@ func (b *bench) herds() error {
 	}
 	var waited []float64
 	for range 3 {
-		renewal, total, err := b.expiredHerd(n)
+		refresh, total, err := b.expiredHerd(n)
 		if err != nil {
 			return err
 		}
-		waited = append(waited, total-renewal)
+		waited = append(waited, total-refresh)
 	}
 	got = quantile(waited, 0.5) / quantile(ours, 0.5)
 	fmt.Fprintf(&b.out, "| %d at once, expired: total less one refresh / fresh | %.2f | %s |\n", n, got, b.limit("herd, expired", got, 2))
@@ -317,13 +317,13 @@ func (b *bench) loginForHerd() error {
 	return b.quiet(env, "login", "moloni-on")
 }
 
-// expiredHerd measures one renewal, and then a herd that finds a rotating login expired.
-func (b *bench) expiredHerd(n int) (renewal, total float64, err error) {
+// expiredHerd measures one refresh, and then a herd that finds a rotating login expired.
+func (b *bench) expiredHerd(n int) (refresh, total float64, err error) {
 	if err := b.sandbox.SetLifetimes(sandbox.Lifetimes{Provider: "moloni-on", Access: "1s"}); err != nil {
 		return 0, 0, err
 	}
-	single := &command{name: "renewal", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "7d"}, env: b.env}
-	if renewal, _, err = single.once(b.ctx); err != nil {
+	single := &command{name: "refresh", argv: []string{b.tool("tokencli"), "token", "moloni-on", "--min-ttl", "7d"}, env: b.env}
+	if refresh, _, err = single.once(b.ctx); err != nil {
 		return 0, 0, err
 	}
 	if err := b.sandbox.SetLifetimes(sandbox.Lifetimes{Provider: "moloni-on", Access: "documented"}); err != nil {
@@ -339,7 +339,7 @@ func (b *bench) expiredHerd(n int) (renewal, total float64, err error) {
 	if n := b.sandbox.Stats()["moloni-on"].Refreshes - before; n != 1 {
 		return 0, 0, fmt.Errorf("%d refreshes instead of one", n)
 	}
-	return renewal, total, nil
+	return refresh, total, nil
 }
 
 func (b *bench) sizes() error {

@@ -29,7 +29,7 @@ type figures struct {
 	wrongs   int
 	rounds   int
 	revived  int
-	middle   int // interrupted after the provider had renewed: exit 130
+	middle   int // interrupted after the provider had refreshed: exit 130
 	early    int // ended by a signal before they listened to signals
 	defects  []string
 }

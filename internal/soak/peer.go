@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,11 +32,12 @@ type peer struct {
 	trap   atomic.Int64 // requests that followed a redirect
 
 	accounts map[string]*ledger // by provider
+	garbled  func(kind string)  // is told of each answer that is garbled
 }
 
 // ledger is what a provider knows of its one account here.
 type ledger struct {
-	decide sync.Mutex // one renewal is decided at a time; its answer may be held back much longer
+	decide sync.Mutex // one refresh is decided at a time; its answer may be held back much longer
 
 	mu     sync.Mutex
 	life   time.Duration
@@ -45,6 +47,7 @@ type ledger struct {
 	reused []*reuse
 	all    []*exchange
 	lies   int // refusals that called a login ended that was not, since the last calm
+	random *rand.Rand
 }
 
 // lie is what such a refusal says.
@@ -55,12 +58,13 @@ type issued struct {
 	life time.Duration // 0: the client was not told
 }
 
-// exchange is a renewal that the provider has carried out.
+// exchange is a refresh that the provider has carried out.
 type exchange struct {
 	process  int
 	decided  time.Time
 	answered time.Time // when the answer had left; zero: it never did
 	lost     string    // the fault that kept the new refresh token from the client
+	garbled  *garbled  // what is sent in place of the answer
 }
 
 // reuse is a spent refresh token that was sent again.
@@ -69,17 +73,20 @@ type reuse struct {
 	first   *exchange
 }
 
-// wait holds a renewal up, once.
+// wait holds a refresh up, once.
 type wait struct {
 	kind string // delay, delay_reply or hang
 	long time.Duration
 	held chan int // receives the number of the process that waits
 }
 
-func newPeer(listener net.Listener, providers []string, redirects map[string][]string) (*peer, error) {
-	p := &peer{url: "http://" + listener.Addr().String(), accounts: map[string]*ledger{}}
-	for _, provider := range providers {
-		p.accounts[provider] = &ledger{tokens: map[string]issued{}, spent: map[string]*exchange{}}
+func newPeer(listener net.Listener, providers []string, redirects map[string][]string, seed uint64, garbled func(string)) (*peer, error) {
+	p := &peer{url: "http://" + listener.Addr().String(), accounts: map[string]*ledger{}, garbled: garbled}
+	for i, provider := range providers {
+		p.accounts[provider] = &ledger{
+			tokens: map[string]issued{}, spent: map[string]*exchange{},
+			random: rand.New(rand.NewPCG(seed, uint64(i))), // it has to be repeatable
+		}
 	}
 	var err error
 	p.server, err = sandbox.New(sandbox.Config{
@@ -172,19 +179,28 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if out == nil {
 		panic(http.ErrAbortHandler)
 	}
+	if x != nil && x.garbled != nil {
+		p.garbled(x.garbled.kind)
+		err = x.garbled.send(w)
+	} else {
+		err = pass(out, w)
+	}
+	if err == nil && x != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		x.answered = time.Now()
+	}
+}
+
+func pass(out *httptest.ResponseRecorder, w http.ResponseWriter) error {
 	for name, values := range out.Header() {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(out.Code)
-	_, err = w.Write(out.Body.Bytes())
-	if flusher, ok := w.(http.Flusher); ok && err == nil {
-		flusher.Flush()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if x != nil {
-			x.answered = time.Now()
-		}
+	if _, err := w.Write(out.Body.Bytes()); err != nil {
+		return err
 	}
+	return http.NewResponseController(w).Flush()
 }
 
 func (l *ledger) nextWait() *wait {
@@ -252,11 +268,26 @@ func (l *ledger) ask(server *sandbox.Server, provider string, r *http.Request, p
 			x.lost = "the answer never came"
 		case !readable || granted.New+granted.NewC == "":
 			x.lost = "the answer held no new refresh token"
+		case l.random.IntN(3) == 0:
+			l.garble(x, out, granted.Access+granted.AccessC)
 		}
 		l.spent[sent] = x
 		l.all = append(l.all, x)
 	}
 	return out, x
+}
+
+// garble changes the answer to a refresh that was granted, and books what the client can no longer know.
+func (l *ledger) garble(x *exchange, out *httptest.ResponseRecorder, access string) {
+	g := garble(l.random, out)
+	x.garbled = &g
+	if !g.whole {
+		x.lost = "the answer was cut before the end of the new refresh token"
+	}
+	if token := l.tokens[access]; !g.told {
+		token.life = 0
+		l.tokens[access] = token
+	}
 }
 
 // answerOf is nil where the sandbox closes the connection without an answer.
@@ -274,7 +305,7 @@ func answerOf(h http.Handler, r *http.Request) (out *httptest.ResponseRecorder) 
 	return out
 }
 
-// refreshTokenIn finds the refresh token of a renewal, wherever the provider's dialect puts it.
+// refreshTokenIn finds the refresh token of a refresh, wherever the provider's dialect puts it.
 func refreshTokenIn(r *http.Request, body []byte) string {
 	var fields map[string]any
 	form, _ := url.ParseQuery(string(body))
@@ -293,7 +324,7 @@ func refreshTokenIn(r *http.Request, body []byte) string {
 // base is the address of the sandbox for one process.
 func (p *peer) base(process int) string { return p.url + "/p" + strconv.Itoa(process) }
 
-// exchangeOf is the last renewal that a process was granted; nil: none.
+// exchangeOf is the last refresh that a process was granted; nil: none.
 func (p *peer) exchangeOf(provider string, process int) *exchange {
 	l := p.accounts[provider]
 	l.mu.Lock()

@@ -95,7 +95,7 @@ func newRig(store, binary, dir string, seed uint64, log io.Writer) (*rig, error)
 		vars["TOKENCLI_"+strings.ToUpper(strings.ReplaceAll(provider, "-", "_"))+"_REDIRECT_URI"] = uri
 	}
 	r.env = vars.List()
-	if r.peer, err = newPeer(listener, r.providers, redirects); err != nil {
+	if r.peer, err = newPeer(listener, r.providers, redirects, seed, func(kind string) { r.fault("answer " + kind) }); err != nil {
 		return nil, err
 	}
 	for _, provider := range r.providers {
@@ -273,7 +273,7 @@ func (r *rig) judge(provider string, p *process) {
 	case p.code == 1 || p.code == 2:
 		r.defect("%s ended with %d: %s", what, p.code, p.stderr.String())
 	case p.killed == syscall.SIGTERM || p.killed == syscall.SIGINT:
-		// Before tokencli listens to signals they end it at once; then it must not have begun a renewal.
+		// Before tokencli listens to signals they end it at once; then it must not have begun a refresh.
 		r.add(&r.early, 1)
 		if x != nil {
 			r.defect("%s was ended by %s during a refresh", what, p.killed)
@@ -304,7 +304,7 @@ func (r *rig) judge(provider string, p *process) {
 	default:
 		r.add(&r.right, 1)
 	}
-	// The token is printed once the renewal is saved and read back.
+	// The token is printed once the refresh is saved and read back.
 	if x != nil && !x.answered.IsZero() && p.code == 0 {
 		r.window(p.stdout.first.Sub(x.answered))
 	}

@@ -80,7 +80,7 @@ func (r *rig) trouble(provider string, random *rand.Rand) error {
 	}
 }
 
-// provoke queues a fault for the next renewal.
+// provoke queues a fault for the next refresh.
 func (r *rig) provoke(provider string, random *rand.Rand) error {
 	f := harmless[random.IntN(len(harmless))]
 	switch n := random.IntN(100); {
@@ -154,7 +154,7 @@ func (r *rig) mix(provider string, random *rand.Rand) error {
 	return nil
 }
 
-// cutOff sends a signal to a process whose renewal the provider has carried out, and whose answer it
+// cutOff sends a signal to a process whose refresh the provider has carried out, and whose answer it
 // holds back, or has just sent.
 func (r *rig) cutOff(provider string, random *rand.Rand) error {
 	for range 1 + random.IntN(3) {
@@ -205,7 +205,7 @@ func (r *rig) hang(provider string, random *rand.Rand) error {
 }
 
 // expire ends the access tokens at the provider before their time. Nobody can know that; but after a
-// renewal no token of before may be printed.
+// refresh no token of before may be printed.
 func (r *rig) expire(provider string, random *rand.Rand) error {
 	r.peer.calm(provider)
 	if _, err := r.peer.server.Expire(provider, "access"); err != nil {
