@@ -53,6 +53,8 @@ var hints = [fail.Actions]string{
 	fail.DoAddLines:              "add to %s, each on a line of its own: %s; then: tokencli store rewrap",
 	fail.DoExtendPolicy:          "extend the policy of the token for %s: docs/team.md has the policies that tokencli needs",
 	fail.DoLogInToVault:          "set VAULT_TOKEN, run `vault login`, or choose another login with TOKENCLI_VAULT_AUTH",
+	fail.DoAllowIDToken:          "give the job the permission `id-token: write`",
+	fail.DoCheckAssertion:        "check the client, and what the provider expects of the assertion: issuer, audience, subject",
 	fail.DoCheckVault:            "check that %s is the right address and that the server runs (`vault status`)",
 	fail.DoCheckVaultRole:        "check TOKENCLI_VAULT_ROLE, what the role is bound to, and %s",
 	fail.DoChooseVaultAuth:       "set %s to token, approle, jwt or kubernetes",

@@ -191,6 +191,10 @@ const (
 	DoExtendPolicy
 	// DoLogInToVault: log in to Vault.
 	DoLogInToVault
+	// DoAllowIDToken: allow the GitHub Actions job to request an ID token.
+	DoAllowIDToken
+	// DoCheckAssertion: check what the assertion is for and who may use it.
+	DoCheckAssertion
 	// DoCheckVault: check the Vault server at [address].
 	DoCheckVault
 	// DoCheckVaultRole: check the role, and [variable].

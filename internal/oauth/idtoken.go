@@ -1,14 +1,12 @@
 package oauth
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/jwt"
 )
 
 // maxClockSkew is how far the clock of a provider may differ from ours.
@@ -22,28 +20,15 @@ type claims struct {
 	Nonce    string          `json:"nonce"`
 }
 
-// readClaims returns the claims of an ID token; nil: there are none, and what says why.
-func readClaims(token credential.Secret) (found *claims, what string) {
-	parts := strings.Split(token.Reveal(), ".")
-	if len(parts) != 3 {
-		return nil, "it is missing or not a JWT"
-	}
-	found = new(claims)
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, found) != nil {
-		return nil, "its claims cannot be read"
-	}
-	return found, ""
-}
-
 // ownExpiry lets the claim exp count if the definition takes the ID token for the access token: what else the
 // reply states is about the token that is not used.
 func (r *Reply) ownExpiry(a *answer) {
 	if r.IDToken == "" || r.IDToken != r.AccessToken {
 		return
 	}
-	if claims, _ := readClaims(r.IDToken); claims != nil {
-		if life := time.Unix(int64(claims.Expires), 0).Sub(serverNow(a)); life > 0 {
+	var found claims
+	if jwt.Claims(r.IDToken.Reveal(), &found) == nil {
+		if life := time.Unix(int64(found.Expires), 0).Sub(serverNow(a)); life > 0 {
 			r.AccessLifetime, r.AccessExpiresAt = life, a.asked.Add(life)
 		}
 	}
@@ -59,23 +44,23 @@ func (c *Client) checkIDToken(a *Authorization, clientID string, r *Reply) error
 	refused := func(why string) error {
 		return fail.New(fail.Refused, "the ID token of %s is refused: %s", c.Definition.Title, why)
 	}
-	claims, what := readClaims(r.IDToken)
-	if claims == nil {
-		return refused(what)
+	var found claims
+	if jwt.Claims(r.IDToken.Reveal(), &found) != nil {
+		return refused("it is missing or not a JWT")
 	}
 	var audience []string // one string or a list (RFC 7519 4.1.3)
-	if json.Unmarshal(claims.Audience, &audience) != nil {
+	if json.Unmarshal(found.Audience, &audience) != nil {
 		audience = make([]string, 1)
-		_ = json.Unmarshal(claims.Audience, &audience[0])
+		_ = json.Unmarshal(found.Audience, &audience[0])
 	}
 	switch {
-	case claims.Issuer != c.Definition.Issuer:
+	case found.Issuer != c.Definition.Issuer:
 		return refused("it is from another issuer")
 	case !slices.Contains(audience, clientID):
 		return refused("it is for another client")
-	case !c.now().Before(time.Unix(int64(claims.Expires), 0).Add(maxClockSkew)):
+	case !c.now().Before(time.Unix(int64(found.Expires), 0).Add(maxClockSkew)):
 		return refused("it has expired")
-	case claims.Nonce != a.nonce:
+	case found.Nonce != a.nonce:
 		return refused("its nonce is not the one of this login")
 	}
 	return nil

@@ -4,25 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/jwt"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
-)
-
-// The variables of a GitHub Actions job that may have an ID token
-// (docs.github.com, "OpenID Connect reference").
-const (
-	idTokenURL   = "ACTIONS_ID_TOKEN_REQUEST_URL"
-	idTokenToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 )
 
 // serviceAccountToken is where Kubernetes puts the token of a pod's service account.
@@ -120,19 +112,19 @@ func (c *vaultClient) proof(ctx context.Context) (map[string]string, error) {
 		}
 		return map[string]string{"role_id": s.roleID, "secret_id": s.secretID}, nil
 	}
-	jwt := s.jwt
+	token := s.jwt
 	var err error
 	switch {
-	case jwt != "":
+	case token != "":
 	case s.auth == "kubernetes":
-		jwt, err = readServiceAccount()
+		token, err = readServiceAccount()
 	default:
-		jwt, err = s.githubToken(ctx)
+		token, err = s.githubToken(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"role": s.role, "jwt": jwt}, nil
+	return map[string]string{"role": s.role, "jwt": token}, nil
 }
 
 func readServiceAccount() (string, error) {
@@ -146,42 +138,19 @@ func readServiceAccount() (string, error) {
 
 // githubToken gets the ID token of a GitHub Actions job.
 func (s *vaultSettings) githubToken(ctx context.Context) (string, error) {
-	address, bearer := s.getenv(idTokenURL), s.getenv(idTokenToken)
-	u, err := url.Parse(address)
-	if address == "" || bearer == "" || err != nil || u.Scheme != "https" && !isLoopback(u.Hostname()) {
-		return "", fail.New(fail.Usage, "no JWT for Vault: %s is not set, and this is not a GitHub Actions job with the permission id-token: write", account.VaultJWT).
-			Advise(fail.DoSetVariable, account.VaultJWT)
+	source := jwt.Source{From: jwt.FromGitHub, Audience: s.audience, Getenv: s.getenv, HTTP: &http.Client{Transport: transport(nil)}}
+	defer source.HTTP.CloseIdleConnections()
+	token, err := source.Get(ctx)
+	switch {
+	case fail.Is(err, fail.Usage):
+		return "", fail.New(fail.Usage, "no JWT for Vault: %s is not set, and %w", account.VaultJWT, err).Advise(fail.DoSetVariable, account.VaultJWT)
+	case fail.Is(err, fail.Unavailable):
+		return "", fail.New(fail.Store, "no JWT for Vault: %w", err).Advise(fail.DoTryAgain)
 	}
-	if s.audience != "" {
-		query := u.Query()
-		query.Set("audience", s.audience)
-		u.RawQuery = query.Encode()
-	}
-	ctx, cancel := context.WithTimeout(ctx, vaultTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+bearer)
-	client := &http.Client{Transport: transport(nil), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	defer client.CloseIdleConnections()
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", fail.New(fail.Store, "GitHub's ID token cannot be requested: %s", reason(err)).Advise(fail.DoTryAgain)
-	}
-	defer resp.Body.Close()
-	var reply struct {
-		Value string `json:"value"`
-	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, maxVault)).Decode(&reply)
-	if resp.StatusCode != http.StatusOK || err != nil || reply.Value == "" {
-		return "", fail.New(fail.Store, "GitHub gave no ID token (status %d)", resp.StatusCode).Advise(fail.DoTryAgain)
-	}
-	return reply.Value, nil
+	return token, err
 }
 
 // scrub makes the words of the server fit to print, without the secrets that it may repeat.
 func (s *vaultSettings) scrub(text string) string {
-	return strings.TrimRight(redact.Scrub(text, 200, s.secretID, s.jwt, s.getenv(VaultToken), s.getenv(idTokenToken)), ". ")
+	return strings.TrimRight(redact.Scrub(text, 200, s.secretID, s.jwt, s.getenv(VaultToken), s.getenv(jwt.IDTokenToken)), ". ")
 }

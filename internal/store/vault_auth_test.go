@@ -18,6 +18,7 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/jwt"
 	"github.com/tokencli/tokencli/internal/store/vaultfake"
 )
 
@@ -76,7 +77,7 @@ func githubJob(t *testing.T, i issuer, repository string) map[string]string {
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": i.token(t, r.URL.Query().Get("audience"), repository)})
 	}))
 	t.Cleanup(server.Close)
-	return map[string]string{idTokenURL: server.URL + "/token?api-version=2.0", idTokenToken: "request-token"}
+	return map[string]string{jwt.IDTokenURL: server.URL + "/token?api-version=2.0", jwt.IDTokenToken: "request-token"}
 }
 
 // A job logs in to Vault with the ID token that it has, or with an AppRole, and whoever is not bound to the
