@@ -41,7 +41,8 @@ func (a *app) doctorCommand() *cobra.Command {
 whether each provider in use can be reached, and the clock. Each finding is ok, a warning or a problem;
 warnings and problems come with a fix. It takes 15 seconds at most.
 
-Nothing is changed or refreshed. To test the store, doctor writes a record of its own and deletes it at once.
+Nothing is changed or refreshed. To test the store, doctor writes a record of its own and deletes it at
+once; a Vault is asked what its token may do instead.
 A provider gets one request for its front page, with nothing in it that belongs to you.
 
 The exit code is 0 if there is no problem, else that of the first one: 2 for what is set wrong on

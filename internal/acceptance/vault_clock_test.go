@@ -19,7 +19,7 @@ import (
 	"github.com/tokencli/tokencli/internal/store/vaultfake"
 )
 
-var soon = regexp.MustCompile("in 5[5-9] min")
+var soon = regexp.MustCompile("in (5[5-9]|60) min")
 
 var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 

@@ -332,15 +332,6 @@ func (s *vaultShop) wrongServers() map[string]attempt {
 	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypted.Certificate().Raw}), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	sealed, stop, err := startVault(os.Getenv(vaultBinary))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(stop)
-	root := s.address
-	s.address = sealed
-	s.call("PUT", "sys/seal", nil)
-	s.address = root
 	s.call("POST", "sys/mounts/busy", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 	s.call("POST", "sys/quotas/rate-limit/busy", map[string]any{"path": "busy", "rate": 1, "interval": "1h"})
 	return map[string]attempt{
@@ -353,8 +344,22 @@ func (s *vaultShop) wrongServers() map[string]attempt {
 			"VAULT_ADDR": strings.Replace(encrypted.URL, "127.0.0.1", "localhost", 1), "VAULT_CACERT": certificate,
 		}},
 		"overloaded, after retries": {env: map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, before: func() { s.run(map[string]string{"TOKENCLI_VAULT_MOUNT": "busy"}, "token", "moloni-on") }},
-		"sealed":                    {env: map[string]string{"VAULT_ADDR": sealed}},
+		"sealed":                    {env: map[string]string{"VAULT_ADDR": s.sealed()}},
 	}
+}
+
+// sealed returns the address of a Vault that is sealed.
+func (s *vaultShop) sealed() string {
+	s.t.Helper()
+	address, stop, err := startVault(os.Getenv(vaultBinary))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(stop)
+	other := *s
+	other.address = address
+	other.call("PUT", "sys/seal", nil)
+	return address
 }
 
 // wrongRights are tokens that may not do what they should.
@@ -362,9 +367,11 @@ func (s *vaultShop) wrongRights() map[string]attempt {
 	expired, revoked := s.token("1s", "refresher"), s.token("1h", "refresher")
 	borrower := map[string]string{"VAULT_TOKEN": s.token("1h", "borrower")}
 	stranger := map[string]string{"VAULT_TOKEN": s.token("1h", "stranger")}
+	bare := s.call("POST", "auth/token/create", map[string]any{"policies": []string{"stranger"}, "no_default_policy": true})["auth"].(map[string]any)
 	return map[string]attempt{
-		"a token that Vault does not know": {env: map[string]string{"VAULT_TOKEN": "hvs.planted"}},
-		"a token that has expired":         {env: map[string]string{"VAULT_TOKEN": expired}, before: func() { time.Sleep(2 * time.Second) }},
+		"a policy without read, and no default policy": {env: map[string]string{"VAULT_TOKEN": bare["client_token"].(string)}},
+		"a token that Vault does not know":             {env: map[string]string{"VAULT_TOKEN": "hvs.planted"}},
+		"a token that has expired":                     {env: map[string]string{"VAULT_TOKEN": expired}, before: func() { time.Sleep(2 * time.Second) }},
 		"a token that was revoked": {
 			env: map[string]string{"VAULT_TOKEN": revoked}, before: func() { s.call("POST", "auth/token/revoke", map[string]string{"token": revoked}) },
 		},

@@ -25,6 +25,8 @@ func (e *run) store(ctx context.Context) []Finding {
 	switch kind {
 	case "":
 		return []Finding{warn(check, "fix what is wrong with the settings first", "not looked at: which store is meant cannot be read")}
+	case "vault":
+		return e.vault(ctx, from)
 	case "env":
 		e.storeOK = true
 		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", from, e.inEnvironment())}

@@ -145,9 +145,11 @@ func (e *run) clock(ctx context.Context) []Finding {
 	for i, s := range e.skews {
 		names[i] = s.provider
 	}
-	return []Finding{wrong(check, fail.Usage, "set the clock: timedatectl set-ntp true (Linux), sntp -sS time.apple.com (macOS), w32tm /resync (Windows)",
+	return []Finding{wrong(check, fail.Usage, setClock,
 		"this machine's clock is wrong: compared with it, %s is %s", strings.Join(names, ", "), apart(nearest.ahead))}
 }
+
+const setClock = "set the clock: timedatectl set-ntp true (Linux), sntp -sS time.apple.com (macOS), w32tm /resync (Windows)"
 
 func apart(ahead time.Duration) string {
 	if ahead < 0 {

@@ -197,6 +197,12 @@ const (
 	DoCheckAssertion
 	// DoCheckVault: check the Vault server at [address].
 	DoCheckVault
+	// DoUnseal: unseal the Vault server.
+	DoUnseal
+	// DoExtendVaultToken: extend the token of Vault, or get a new one.
+	DoExtendVaultToken
+	// DoUseVaultPolicy: use a token of Vault with a policy for what tokencli does.
+	DoUseVaultPolicy
 	// DoCheckVaultRole: check the role, and [variable].
 	DoCheckVaultRole
 	// DoChooseVaultAuth: set [variable] to a login method of Vault.

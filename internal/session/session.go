@@ -138,6 +138,18 @@ func (s *Session) envStore() store.Store {
 	}
 }
 
+// VaultTokenState and VaultRights are what a diagnosis of Vault finds.
+type (
+	VaultTokenState = store.VaultTokenState
+	VaultRights     = store.VaultRights
+)
+
+// Vault returns the store if it is Vault, for a diagnosis; else nil.
+func (s *Session) Vault() *store.Vault {
+	v, _ := s.Store.(*store.Vault)
+	return v
+}
+
 // InitKeyFile creates a key for the file store in a new file, and returns the file's absolute path and the
 // public key.
 func InitKeyFile(path string) (absolute, recipient string, err error) { return store.InitKeyFile(path) }

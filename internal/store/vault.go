@@ -204,11 +204,11 @@ func (v *Vault) Prove(ctx context.Context, name account.Name) error {
 		return err
 	}
 	path := client.path("data", name)
-	missing, err := client.missing(ctx, path, "create", "update")
+	has, err := client.capabilities(ctx, path)
 	if err != nil {
-		return client.explain(ctx, name, "update", path, err)
+		return client.explain(ctx, name, "update", capabilitiesSelf, err)
 	}
-	if len(missing) > 0 {
+	if missing := has.missing(path, "create", "update"); len(missing) > 0 {
 		return notAllowed(strings.Join(missing, " and "), path)
 	}
 	return nil

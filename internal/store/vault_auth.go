@@ -46,7 +46,7 @@ func (c *vaultClient) discard(ctx context.Context, token string) bool {
 	if c.settings.auth == "token" {
 		return false
 	}
-	if _, err := c.sendOnce(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self"}, token); !isStatus(err, http.StatusForbidden) {
+	if _, err := c.sendOnce(ctx, request{method: http.MethodGet, path: lookupSelf}, token); !isStatus(err, http.StatusForbidden) {
 		return false
 	}
 	c.loginMu.Lock()

@@ -67,6 +67,11 @@ func (a *vaultAnswer) Error() string {
 	return fmt.Sprintf("status %d: %s", a.status, strings.Join(a.errors, "; "))
 }
 
+// invalidToken reports whether the token is the reason for a refusal.
+func (a *vaultAnswer) invalidToken() bool {
+	return strings.Contains(strings.Join(a.errors, " "), "invalid token")
+}
+
 // lostError is a request whose answer did not arrive: it may have been handled.
 type lostError struct{ err error }
 
@@ -188,7 +193,7 @@ func (c *vaultClient) dress(req *http.Request, r request, token string) {
 	if !r.open {
 		req.Header.Set("X-Vault-Token", token)
 	}
-	if c.settings.namespace != "" {
+	if c.settings.namespace != "" && r.path != healthPath {
 		req.Header.Set("X-Vault-Namespace", c.settings.namespace)
 	}
 	if !r.consistent {

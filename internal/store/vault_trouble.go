@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -33,7 +34,7 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 	case errors.Is(err, errKV1):
 		return c.notKV2("is a KV engine of version 1")
 	case errors.As(err, &lost):
-		return c.failure(err, "cannot be reached: "+reason(err))
+		return c.unreachable(err)
 	case errors.As(err, &foreign):
 		return fail.New(fail.Store, "the server at %s does not answer like Vault (%w)", quoted(c.settings.address), err).
 			Advise(fail.DoCheckVault, c.settings.address)
@@ -44,7 +45,7 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 	case answer.status == http.StatusNotFound:
 		return c.notKV2("does not exist")
 	case answer.status == http.StatusServiceUnavailable && strings.Contains(strings.Join(answer.errors, " "), "sealed"):
-		return c.failure(err, "is sealed")
+		return c.sealed(err)
 	case answer.status == http.StatusTooManyRequests:
 		return c.failure(err, "asks to retry later (429)")
 	case answer.status == http.StatusPreconditionFailed:
@@ -56,10 +57,23 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 }
 
 // failure is a server that cannot be used now. The error stays findable.
-func (c *vaultClient) failure(err error, what string) error {
+func (c *vaultClient) failure(err error, what string) *fail.Error {
 	return &fail.Error{
 		Kind: fail.Store, Text: "Vault at " + quoted(c.settings.address) + " " + what, Do: fail.DoCheckVault, About: []string{c.settings.address}, Err: err,
 	}
+}
+
+func (c *vaultClient) sealed(err error) error {
+	return c.failure(err, "is sealed").Advise(fail.DoUnseal)
+}
+
+func (c *vaultClient) unreachable(err error) error {
+	e := c.failure(err, "cannot be reached: "+reason(err))
+	var untrusted x509.UnknownAuthorityError
+	if errors.As(err, &untrusted) {
+		return e.Advise(fail.DoSetCertificates, VaultCACert)
+	}
+	return e
 }
 
 func (c *vaultClient) notKV2(what string) error {
@@ -76,12 +90,15 @@ func reason(err error) string {
 	return quoted(err.Error())
 }
 
-// forbidden says whether a token is dead or lacks a capability: Vault answers 403 to both.
+// forbidden says whether a token is dead or lacks a capability: Vault answers 403 to both. A server that does not say
+// which lets a token that is valid be looked up, unless it lacks the default policy.
 func (c *vaultClient) forbidden(ctx context.Context, capability, path string, refusal *vaultAnswer) error {
-	_, err := c.send(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", once: true})
-	dead := strings.Contains(strings.Join(refusal.errors, " "), "invalid token") || isStatus(err, http.StatusForbidden)
-	if dead {
+	if refusal.invalidToken() {
 		return fail.New(fail.Store, "Vault refused the token: it has expired, was revoked, or is not one of this server").Advise(fail.DoLogInToVault)
+	}
+	if _, err := c.send(ctx, request{method: http.MethodGet, path: lookupSelf, once: true}); isStatus(err, http.StatusForbidden) {
+		return fail.New(fail.Store, "this Vault token is not valid any more, or its policies do not allow %s on %s", capability, path).
+			Advise(fail.DoExtendPolicy, path)
 	}
 	return notAllowed(capability, path)
 }
@@ -90,22 +107,29 @@ func notAllowed(capability, path string) error {
 	return fail.New(fail.Store, "the policies of this Vault token do not allow %s on %s", capability, path).Advise(fail.DoExtendPolicy, path)
 }
 
-// missing returns which of the capabilities the token lacks on a path.
-func (c *vaultClient) missing(ctx context.Context, path string, wanted ...string) ([]string, error) {
-	answer, err := c.send(ctx, request{method: http.MethodPost, path: "sys/capabilities-self", body: map[string]any{"paths": []string{path}}})
+// capabilities are those of a token, by path.
+type capabilities map[string][]string
+
+// all reports whether the token has all of these on a path.
+func (c capabilities) all(path string, wanted ...string) bool {
+	return len(c.missing(path, wanted...)) == 0
+}
+
+// missing returns which of these the token lacks on a path.
+func (c capabilities) missing(path string, wanted ...string) []string {
+	return slices.DeleteFunc(wanted, func(capability string) bool {
+		return slices.Contains(c[path], capability) || slices.Contains(c[path], "root")
+	})
+}
+
+// capabilities returns what the token may do on these paths.
+func (c *vaultClient) capabilities(ctx context.Context, paths ...string) (capabilities, error) {
+	answer, err := c.send(ctx, request{method: http.MethodPost, path: capabilitiesSelf, body: map[string]any{"paths": paths}})
 	if err != nil {
 		return nil, err
 	}
-	var reply struct {
-		Data map[string][]string `json:"data"`
-	}
-	if err := json.Unmarshal(answer.body, &reply); err != nil {
-		return nil, err
-	}
-	has := reply.Data[path]
-	return slices.DeleteFunc(wanted, func(capability string) bool {
-		return slices.Contains(has, capability) || slices.Contains(has, "root")
-	}), nil
+	var reply struct{ Data capabilities }
+	return reply.Data, json.Unmarshal(answer.body, &reply)
 }
 
 // checkMount returns the failure of a mount that is not a KV engine of version 2, as far as the policies let
