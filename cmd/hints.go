@@ -86,6 +86,8 @@ var hints = [fail.Actions]string{
 	fail.DoAllowAccess:           "run `tokencli login %s` again and approve access",
 	fail.DoNarrowScopes:          "request only scopes that the client may have, with --scope",
 	fail.DoCheckRegistration:     "check the client id, and that %s is registered for it with %s",
+	fail.DoConfirmIssuer:         "if you trust it, add --yes, or write `issuer: %s` into the definition",
+	fail.DoWriteIssuer:           "if you trust it, write `issuer: %s` into the definition",
 	fail.DoCheckIssuer:           "the code was not used; if `tokencli login %s` fails again, check the issuer %s in the definition",
 	fail.DoFollowRedirect:        "-L follows it, to another host without the token",
 	fail.DoPageByVariable:        "put the page into a variable, and repeat the query with the next one",

@@ -39,7 +39,11 @@ other, you paste the URL that the browser ends up on. While tokencli listens, it
 as well, so a login also works over SSH.
 
 The client id and secret come from --client-id, the environment, config.yaml or the stored login; on a
-terminal, tokencli asks for what is missing. A secret is never taken from a flag.
+terminal, tokencli asks for what is missing. A secret is never taken from a flag. If you have no client and
+the server registers clients (RFC 7591), tokencli registers one, which revoke deletes.
+
+The first login to a protected resource, such as an MCP server, shows which issuer it names and asks whether
+you trust it. --yes answers that question.
 
 Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 		Example: `  tokencli login moloni-on
@@ -78,6 +82,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.Var(&timeout, "timeout", "wait at most `DURATION` for the login")
 	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
 	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
+	f.BoolVar(&o.Yes, "yes", false, "do not ask for confirmation of the issuer that a protected resource names")
 	f.BoolVar(&o.withToken, "with-token", false, "read a static token from stdin and keep it; do not contact the provider")
 	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
 	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")

@@ -97,11 +97,12 @@ const (
 	WhoAmIEndpoint  Endpoint = "whoami"
 )
 
-// Registration is the management access to a dynamically registered client (RFC 7592). The zero value
-// means that the user registered the client.
+// Registration is what is kept of a dynamically registered client besides its id and secret: the management access
+// (RFC 7592), if the server gives one. The zero value also stands for a client that the user registered.
 type Registration struct {
-	URI         string // registration_client_uri
-	AccessToken Secret // registration_access_token
+	URI             string // registration_client_uri
+	AccessToken     Secret // registration_access_token
+	SecretExpiresAt time.Time
 }
 
 // maxSkew is how far in the future a credential may have been obtained before the clock it was stamped

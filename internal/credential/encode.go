@@ -29,6 +29,7 @@ type stored struct {
 	ClientSecret      string            `json:"client_secret,omitempty"`
 	RegistrationURI   string            `json:"registration_client_uri,omitempty"`
 	RegistrationToken string            `json:"registration_access_token,omitempty"`
+	SecretExpiresAt   time.Time         `json:"client_secret_expires_at,omitzero"`
 	RedirectURI       string            `json:"redirect_uri,omitempty"`
 	Scopes            []string          `json:"scopes,omitempty"`
 	Inputs            map[string]string `json:"inputs,omitempty"`
@@ -67,6 +68,7 @@ func Encode(c *Credential) ([]byte, error) {
 		ClientSecret:      c.ClientSecret.Reveal(),
 		RegistrationURI:   c.Registration.URI,
 		RegistrationToken: c.Registration.AccessToken.Reveal(),
+		SecretExpiresAt:   c.Registration.SecretExpiresAt.UTC().Round(0),
 		RedirectURI:       c.RedirectURI,
 		Scopes:            c.Scopes,
 		Inputs:            c.Inputs,
@@ -137,7 +139,7 @@ func (s *stored) credential(name account.Name) *Credential {
 		Resource:         s.Resource,
 		ClientID:         s.ClientID,
 		ClientSecret:     Secret(s.ClientSecret),
-		Registration:     Registration{URI: s.RegistrationURI, AccessToken: Secret(s.RegistrationToken)},
+		Registration:     Registration{URI: s.RegistrationURI, AccessToken: Secret(s.RegistrationToken), SecretExpiresAt: s.SecretExpiresAt.UTC()},
 		RedirectURI:      s.RedirectURI,
 		Scopes:           s.Scopes,
 		Inputs:           s.Inputs,

@@ -163,6 +163,10 @@ const (
 	DoNarrowScopes
 	// DoCheckRegistration: check the client id and the registered redirect URI [redirect URI, provider].
 	DoCheckRegistration
+	// DoConfirmIssuer: confirm the issuer that a resource names, or write it into the definition [issuer].
+	DoConfirmIssuer
+	// DoWriteIssuer: write the issuer that a resource names into the definition [issuer].
+	DoWriteIssuer
 	// DoCheckIssuer: log in again, else check the issuer in the definition [account, issuer].
 	DoCheckIssuer
 	// DoFollowRedirect: allow redirects to be followed.

@@ -13,6 +13,7 @@ func (m *Metadata) complete(d *provider.Definition) {
 			*value = found
 		}
 	}
+	set(&d.Issuer, m.Issuer) // of a resource whose definition names none
 	if d.Token == nil {
 		d.Token = map[string]*provider.Request{}
 	}

@@ -22,7 +22,12 @@ type Config struct {
 	Presentation Presentation
 	// SendsIssuer: every authorization response names its issuer (RFC 9207 3).
 	SendsIssuer bool
+	// RegistrationEndpoint is where a client registers itself (RFC 7591); "" if the server has none.
+	RegistrationEndpoint string
+	// ClientIDMetadataDocuments: the address of a document may be the client id.
+	ClientIDMetadataDocuments bool
 
+	server  *Metadata         // nil without discovery
 	values  map[string]string // of every input and kept field
 	api     *url.URL          // before it was moved to base; nil: not known
 	base    *url.URL          // nil: none
@@ -49,7 +54,8 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 			return nil, err
 		}
 		metadata.complete(c.Definition)
-		c.SendsIssuer = metadata.SendsIssuer
+		c.server, c.SendsIssuer = metadata, metadata.SendsIssuer
+		c.RegistrationEndpoint, c.ClientIDMetadataDocuments = metadata.RegistrationEndpoint, metadata.ClientIDMetadataDocuments
 	}
 	if err := c.parseBase(base); err != nil {
 		return nil, err

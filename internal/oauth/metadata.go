@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
@@ -42,7 +44,8 @@ type Metadata struct {
 type ResourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers,omitempty"`
-	Scopes               []string `json:"scopes_supported,omitempty"`
+	// Challenge are the scopes that its 401 asks for (RFC 6750 3).
+	Challenge []string `json:"-"`
 }
 
 // Discovery fetches metadata. It follows no redirect, sends no credential, and is safe for concurrent use.
@@ -93,17 +96,19 @@ func (d *Discovery) Server(ctx context.Context, issuer string) (*Metadata, time.
 	return m, validity, nil
 }
 
-// Resource returns the metadata of a protected resource. named is the address in the resource_metadata of
-// its 401, or "" for the one of RFC 9728 3.1. Metadata of another resource is refused (fail.Refused).
-func (d *Discovery) Resource(ctx context.Context, resource, named string) (*ResourceMetadata, time.Duration, error) {
+// Resource returns the metadata of a protected resource and for how long it may be used. Its address is the
+// resource_metadata of the resource's 401 (RFC 9728 5.1), else the one of RFC 9728 3.1. Metadata of another resource
+// is refused (fail.Refused).
+func (d *Discovery) Resource(ctx context.Context, resource string) (*ResourceMetadata, time.Duration, error) {
 	u, err := checkIssuer(resource)
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := checkNamed(resource, "resource_metadata", named); err != nil {
+	asked := d.challenge(ctx, resource)
+	address := asked["resource_metadata"]
+	if err := checkNamed(resource, "resource_metadata", address); err != nil {
 		return nil, 0, err
 	}
-	address := named
 	if address == "" {
 		address = wellKnown(u, "oauth-protected-resource")
 	}
@@ -123,7 +128,24 @@ func (d *Discovery) Resource(ctx context.Context, resource, named string) (*Reso
 			return nil, 0, err
 		}
 	}
+	m.Challenge = strings.Fields(asked["scope"])
 	return m, validity, nil
+}
+
+// challenge returns the parameters of the 401 with which a resource answers a request without a token; none if it
+// answers otherwise.
+func (d *Discovery) challenge(ctx context.Context, resource string) map[string]string {
+	ctx, cancel := context.WithTimeout(ctx, totalTime)
+	defer cancel()
+	resp, err := d.request(ctx, resource)
+	if err != nil {
+		return nil
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		return nil
+	}
+	return authParams(resp.Header.Values("WWW-Authenticate"))
 }
 
 // checkIssuer parses an issuer or a resource: an address without query and fragment (RFC 8414 2).
@@ -138,8 +160,8 @@ func checkIssuer(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkNamed refuses an address that a server names and must not be used: one that is neither https nor
-// loopback, and a loopback one if the server itself is elsewhere.
+// checkNamed refuses an address that a server names and must not be used: one that is neither https nor loopback, one
+// on this machine or in its network if the server itself is elsewhere, and one that is not what it looks like.
 func checkNamed(by, name, address string) error {
 	if address == "" {
 		return nil
@@ -152,10 +174,32 @@ func checkNamed(by, name, address string) error {
 	}
 	from, errFrom := url.Parse(by)
 	to, errTo := url.Parse(address)
-	if errFrom != nil || errTo != nil || provider.Loopback(to.Hostname()) && !provider.Loopback(from.Hostname()) {
-		return refused("only a server on this machine may name an address on this machine")
+	switch {
+	case errFrom != nil, errTo != nil:
+		return refused("it is not an address")
+	case strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII }):
+		return refused("it has letters that look like others") // RFC 3986 2: an address is ASCII
+	case local(to.Hostname()) && !local(from.Hostname()):
+		return refused("only a server on this machine or in its network may name an address there")
 	}
 	return nil
+}
+
+// local reports whether a host is this machine, in a private network, or only reached from here. Other spellings of
+// an IPv4 address, which some resolvers read, count as well.
+func local(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 6.3
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		last := host[strings.LastIndexByte(host, '.')+1:]
+		_, err := strconv.ParseUint(last, 0, 64)
+		return err == nil // 127.1, 2130706433, 0x7f.1: no top-level domain is a number
+	}
+	addr = addr.Unmap()
+	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
 }
 
 // wellKnown inserts a well-known name before the path of an address (RFC 8414 3.1, RFC 9728 3.1).
@@ -185,21 +229,35 @@ func (d *Discovery) first(ctx context.Context, addresses []string, into any) (ti
 	return 0, firstErr
 }
 
-func (d *Discovery) get(ctx context.Context, address string, into any) (time.Duration, error) {
+func (d *Discovery) client(host string) *Client {
+	return &Client{Config: &Config{Definition: &provider.Definition{Name: host, Title: host}}, HTTP: d.HTTP, UserAgent: d.UserAgent}
+}
+
+// request sends a GET without any credential.
+func (d *Discovery) request(ctx context.Context, address string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, fail.New(fail.Usage, "%s is not an address", redact.Scrub(address, maxText))
+		return nil, fail.New(fail.Usage, "%s is not an address", redact.Scrub(address, maxText))
 	}
-	c := &Client{Config: &Config{Definition: &provider.Definition{Name: req.URL.Host, Title: req.URL.Host}}, HTTP: d.HTTP, UserAgent: d.UserAgent}
+	c := d.client(req.URL.Host)
 	c.dress(req)
 	resp, err := c.do(req, nil)
 	if err != nil {
-		return 0, c.unreachable(req, err, nil)
+		return nil, c.unreachable(req, err, nil)
+	}
+	resp.Request = req
+	return resp, nil
+}
+
+func (d *Discovery) get(ctx context.Context, address string, into any) (time.Duration, error) {
+	resp, err := d.request(ctx, address)
+	if err != nil {
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata+1))
 	if err != nil {
-		return 0, c.unreachable(req, err, nil)
+		return 0, d.client(resp.Request.URL.Host).unreachable(resp.Request, err, nil)
 	}
 	what := ""
 	switch {

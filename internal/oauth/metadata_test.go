@@ -25,6 +25,11 @@ func metadataServer(t *testing.T, documents map[string]string) string {
 			w.Header().Set("Cache-Control", age)
 			document = rest
 		}
+		if challenge, ok := strings.CutPrefix(document, "401:"); ok {
+			w.Header().Set("WWW-Authenticate", strings.ReplaceAll(challenge, "{self}", self))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		if to, ok := strings.CutPrefix(document, "redirect:"); ok {
 			http.Redirect(w, r, to, http.StatusFound)
 			return
@@ -90,26 +95,38 @@ func TestServerMetadata(t *testing.T) {
 func TestResourceMetadata(t *testing.T) {
 	const wellKnown = "/.well-known/oauth-protected-resource"
 	for name, test := range map[string]struct {
-		named     string
 		documents map[string]string
+		scopes    string
 		kind      fail.Kind
 		says      string
 	}{
-		"well-known":        {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`}},
-		"named by the 401":  {named: "/meta", documents: map[string]string{"/meta": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`}},
-		"another resource":  {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/other","authorization_servers":["https://as.example"]}`}, kind: fail.Refused, says: "/other"},
-		"no server":         {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp"}`}, kind: fail.Refused, says: "names no authorization server"},
-		"a server on http":  {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["http://as.example"]}`}, kind: fail.Refused, says: "http is only"},
-		"nothing published": {kind: fail.Unavailable, says: "no metadata at"},
+		"well-known": {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`}},
+		"named by the 401": {documents: map[string]string{
+			"/mcp":  `401:Bearer realm="x, resource_metadata=y", resource_metadata="{self}/meta", scope="a b"`,
+			"/meta": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`,
+		}, scopes: "a b"},
+		"the 401 names nothing": {documents: map[string]string{
+			"/mcp":             `401:Basic realm="x"`,
+			wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`,
+		}},
+		"the 401 names http": {documents: map[string]string{"/mcp": `401:Bearer resource_metadata="http://as.example/meta"`}, kind: fail.Refused, says: "resource_metadata"},
+		"a redirect of the resource": {documents: map[string]string{
+			"/mcp":             "redirect:https://evil.example/mcp",
+			wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["https://as.example"]}`,
+		}},
+		"a redirect of its metadata": {documents: map[string]string{wellKnown + "/mcp": "redirect:/elsewhere"}, kind: fail.Unavailable, says: "a redirect"},
+		"another resource":           {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/other","authorization_servers":["https://as.example"]}`}, kind: fail.Refused, says: "/other"},
+		"no server":                  {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp"}`}, kind: fail.Refused, says: "names no authorization server"},
+		"a server on http":           {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["http://as.example"]}`}, kind: fail.Refused, says: "http is only"},
+		"nothing published":          {kind: fail.Unavailable, says: "no metadata at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			self := metadataServer(t, test.documents)
-			named := test.named
-			if named != "" {
-				named = self + named
-			}
 			d := Discovery{HTTP: NewHTTP()}
-			_, _, err := d.Resource(t.Context(), self+"/mcp", named)
+			m, _, err := d.Resource(t.Context(), self+"/mcp")
+			if err == nil && strings.Join(m.Challenge, " ") != test.scopes {
+				t.Errorf("asks for %q", m.Challenge)
+			}
 			if test.kind == 0 && err != nil || test.kind != 0 && (!fail.Is(err, test.kind) || !strings.Contains(err.Error(), test.says)) {
 				t.Errorf("%v", err)
 			}
@@ -117,14 +134,43 @@ func TestResourceMetadata(t *testing.T) {
 	}
 }
 
-// A server elsewhere must not send tokencli to this machine.
-func TestMetadataNamesNoLoopback(t *testing.T) {
-	for _, address := range []string{"http://127.0.0.1/t", "https://localhost/t", "https://[::1]:8443/t"} {
-		if err := checkNamed("https://as.example", "token_endpoint", address); !fail.Is(err, fail.Refused) {
-			t.Errorf("%s: %v", address, err)
+// A server elsewhere must not send tokencli to this machine or its network, in whatever spelling.
+func TestMetadataNamesNothingLocal(t *testing.T) {
+	for _, host := range []string{
+		"127.0.0.1", "localhost", "LOCALHOST.", "as.localhost", "[::1]:8443", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.1", "2130706433",
+		"0x7f.0.0.1", "0177.0.0.1", "10.0.0.7", "192.168.1.1", "169.254.169.254", "[fe80::1]", "[fd00::1]",
+	} {
+		if err := checkNamed("https://as.example", "token_endpoint", "https://"+host+"/t"); !fail.Is(err, fail.Refused) {
+			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if err := checkNamed("http://127.0.0.1:1", "token_endpoint", "http://127.0.0.1:2/t"); err != nil {
-		t.Error(err)
+	for by, address := range map[string]string{
+		"http://127.0.0.1:1": "http://127.0.0.1:2/t", "https://10.0.0.7": "https://10.0.0.8/t", "https://as.example": "https://8.8.8.8/t",
+	} {
+		if err := checkNamed(by, "token_endpoint", address); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := checkNamed("https://as.example", "issuer", "https://\u0430pple.example"); !fail.Is(err, fail.Refused) {
+		t.Errorf("a Cyrillic letter: %v", err)
+	}
+}
+
+func TestAuthParams(t *testing.T) {
+	for header, want := range map[string]string{
+		``:       "|",
+		`Bearer`: "|",
+		`Bearer scope="a b", resource_metadata="https://r.example/m"`: "a b|https://r.example/m",
+		`Bearer SCOPE=a,resource_metadata=https://r.example/m`:        "a|https://r.example/m",
+		`Basic realm="x\", scope=\"y", Bearer scope = "a \"b\""`:      `a "b"|`,
+		`Negotiate abc==, Bearer scope=a`:                             "a|",
+		`Bearer scope="cut`:                                           "cut|",
+		`Bearer ="", scope=a`:                                         "a|",
+		`Bearer scope=a, scope=b`:                                     "a|",
+	} {
+		got := authParams([]string{header})
+		if text := got["scope"] + "|" + got["resource_metadata"]; text != want {
+			t.Errorf("%s: %s", header, text)
+		}
 	}
 }

@@ -139,6 +139,9 @@ func (r *Refresher) CheckIssuer(c *credential.Credential, d *provider.Definition
 	for _, pair := range []struct{ what, kept, now string }{
 		{"issuer", c.Issuer, d.Issuer}, {"resource", c.Resource, d.Resource},
 	} {
+		if pair.what == "issuer" && pair.now == "" && d.Resource != "" {
+			continue // the resource names it, and discovery compares that with the login's
+		}
 		if pair.kept != pair.now {
 			return loginAgain(c.Account, "this login belongs to the %s %q, but the definition names %q; nothing was sent", pair.what, pair.kept, pair.now)
 		}

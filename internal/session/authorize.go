@@ -22,7 +22,7 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.register(); err != nil {
+	if err := p.findClient(); err != nil {
 		return nil, err
 	}
 	p.warnAbout(redirectURI)
@@ -37,6 +37,9 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 	}
 	defer func() { _ = receiver.Close() }()
 	authorization.RedirectURI = receiver.RedirectURI()
+	if err := p.registerClient(ctx, authorization.RedirectURI, scopes); err != nil {
+		return nil, err
+	}
 	address, err := p.client.URL(p.registration, authorization)
 	if err != nil {
 		return nil, err

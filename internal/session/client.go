@@ -1,16 +1,37 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/refresh"
 )
 
-// register finds the client id and secret, and asks the user for what is missing.
-func (p *plan) register() (err error) {
+// register finds the client, or registers one. redirectURI is empty for a grant without one.
+func (p *plan) register(ctx context.Context, redirectURI string, scopes []string) error {
+	if err := p.findClient(); err != nil {
+		return err
+	}
+	return p.registerClient(ctx, redirectURI, scopes)
+}
+
+// findClient finds the client: the user's own or that of the stored login, else a metadata document, else one that
+// the server registers. If there is none of them it asks the user.
+func (p *plan) findClient() (err error) {
 	r := &p.registration
-	if r.ID = p.clientID(); r.ID == "" && p.flags.Ask != nil {
+	r.ID = p.clientID()
+	if r.ID == "" && p.client.ClientIDMetadataDocuments {
+		r.ID = p.definition.Client.MetadataURL
+	}
+	if r.ID == "" && p.client.RegistrationEndpoint != "" {
+		return nil
+	}
+	if r.ID == "" && p.flags.Ask != nil {
 		p.explainRegistration()
 		if r.ID, err = p.flags.Ask.Ask("Client id"); err != nil {
 			return err
@@ -19,6 +40,15 @@ func (p *plan) register() (err error) {
 	if r.ID == "" {
 		return p.missingClient()
 	}
+	if p.keepsClient() && p.old.ClientID == r.ID {
+		p.registered = p.old.Registration
+	}
+	return p.findSecret()
+}
+
+// findSecret finds the secret of the client, or asks the user for it.
+func (p *plan) findSecret() error {
+	r := &p.registration
 	r.Secret = p.clientSecret(r.ID)
 	if r.Secret != "" || !p.definition.SecretRequired() {
 		return nil
@@ -38,6 +68,34 @@ func (p *plan) register() (err error) {
 	}
 	return nil
 }
+
+// registerClient registers a client for this login (RFC 7591) if none was found.
+func (p *plan) registerClient(ctx context.Context, redirectURI string, scopes []string) (err error) {
+	if p.registration.ID != "" {
+		return nil
+	}
+	p.registration, p.registered, err = p.client.Register(ctx, string(p.grant), redirectURI, scopes)
+	var refused *oauth.Error
+	if errors.As(err, &refused) && fail.Is(err, fail.Refused) {
+		return fail.New(fail.Refused, "%s: no client could be registered: %w", p.name, err).
+			Advise(fail.DoSetClient, p.name.Var(account.ClientID), p.definition.Issuer)
+	}
+	return err
+}
+
+// withdraw deletes the client that was registered for a login that failed. It does its best, within a few seconds.
+func (p *plan) withdraw(ctx context.Context) {
+	reused := p.old != nil && p.old.ClientID == p.registration.ID
+	if p.kept || reused || p.registered.URI == "" {
+		return
+	}
+	client := *p.client
+	client.Timeout = withdrawTime
+	_, _ = client.Unregister(context.WithoutCancel(ctx), p.registered)
+}
+
+// withdrawTime bounds the deletion of a client that nothing needs.
+const withdrawTime = 5 * time.Second
 
 // explainRegistration tells the user how to register a client, step by step.
 func (p *plan) explainRegistration() {

@@ -23,10 +23,10 @@ func (p *plan) static() *credential.Credential {
 
 // mint obtains a token for the client itself (RFC 6749 4.4).
 func (p *plan) mint(ctx context.Context) (*credential.Credential, error) {
-	if err := p.register(); err != nil {
+	scopes := p.scopes()
+	if err := p.register(ctx, "", scopes); err != nil {
 		return nil, err
 	}
-	scopes := p.scopes()
 	reply, err := p.client.ClientCredentials(ctx, p.registration, scopes)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,8 @@ func (p *plan) mint(ctx context.Context) (*credential.Credential, error) {
 
 // password exchanges a user name and a password for tokens (RFC 6749 4.3). The password is not kept.
 func (p *plan) password(ctx context.Context) (*credential.Credential, error) {
-	if err := p.register(); err != nil {
+	scopes := p.scopes()
+	if err := p.register(ctx, "", scopes); err != nil {
 		return nil, err
 	}
 	username := p.name.Own(p.Getenv, account.Username)
@@ -56,7 +57,6 @@ func (p *plan) password(ctx context.Context) (*credential.Credential, error) {
 		return nil, fail.New(fail.Usage, "%s: the password grant needs a user name and a password", p.name).
 			Advise(fail.DoSetPassword, p.name.Var(account.Username), p.name.Var(account.Password))
 	}
-	scopes := p.scopes()
 	reply, err := p.client.Password(ctx, p.registration, username, password, scopes)
 	if err != nil {
 		var e *oauth.Error
@@ -70,8 +70,11 @@ func (p *plan) password(ctx context.Context) (*credential.Credential, error) {
 
 // importRefreshToken refreshes the login of another tool once (RFC 6749 6).
 func (p *plan) importRefreshToken(ctx context.Context) (*credential.Credential, error) {
-	if err := p.register(); err != nil {
+	if err := p.findClient(); err != nil {
 		return nil, err
+	}
+	if p.registration.ID == "" { // the token belongs to the client of the other tool
+		return nil, p.missingClient()
 	}
 	c := p.credential()
 	c.RefreshToken, c.RedirectURI = p.flags.RefreshToken, p.redirectURI()

@@ -28,6 +28,8 @@ type Login struct {
 	// HandOver is a command, as an argument vector, that receives the new login on its stdin; then nothing
 	// is kept here.
 	HandOver []string
+	// Yes confirms the authorization server that a resource names.
+	Yes bool
 	// Ask asks the user for something that is missing; nil: nobody can be asked.
 	Ask Asker
 	// Receive are the settings of the callback; what the login itself decides is filled in.
@@ -50,6 +52,9 @@ type plan struct {
 	client       *oauth.Client
 	grant        credential.Grant
 	registration oauth.Registration
+	// registered is the management access to a client that was registered for this login.
+	registered credential.Registration
+	kept       bool // the login was saved or handed over, as far as that was possible
 }
 
 // Login logs in and keeps the credential. The store is proved usable before the provider is contacted, and
@@ -66,6 +71,7 @@ func (s *Session) Login(ctx context.Context, name account.Name, l Login) (*crede
 	}
 	c, err := p.run(ctx)
 	if err != nil {
+		p.withdraw(ctx)
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -79,15 +85,28 @@ func (s *Session) plan(ctx context.Context, name account.Name, l Login) (*plan, 
 	if len(l.HandOver) == 0 && s.Store.Traits().ReadOnly {
 		return nil, fail.New(fail.Usage, "the env store is read-only, so a login cannot be kept in it").Advise(fail.DoUseStore)
 	}
-	client, err := s.client(name)
+	if err := name.CheckSettings(s.Getenv); err != nil {
+		return nil, err
+	}
+	written, err := s.Catalog.Find(name.Provider)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{lookup: &lookup{Session: s, flags: l, name: name, definition: client.Definition}, client: client}
+	p := &plan{lookup: &lookup{Session: s, flags: l, name: name, definition: written}}
 	if !s.Store.Traits().ReadOnly {
-		if err := p.compareStored(ctx); err != nil {
+		if err := p.findStored(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if p.client, err = s.newClient(ctx, &credential.Credential{Account: name}, p.discover); err != nil {
+		return nil, err
+	}
+	p.definition = p.client.Definition
+	if len(p.definition.Scopes.Default) == 0 {
+		p.definition.Scopes.Default = p.challenge
+	}
+	if err := p.compareStored(); err != nil {
+		return nil, err
 	}
 	if p.grant, err = p.lookup.grant(); err != nil {
 		return nil, err
@@ -101,8 +120,8 @@ func (s *Session) plan(ctx context.Context, name account.Name, l Login) (*plan, 
 	return p, nil
 }
 
-// compareStored reads the stored login and refuses a new one that would take its place by mistake.
-func (p *plan) compareStored(ctx context.Context) error {
+// findStored looks for the login that a new one would replace.
+func (p *plan) findStored(ctx context.Context) error {
 	names, err := p.Store.List(ctx)
 	if err != nil {
 		return err
@@ -113,25 +132,26 @@ func (p *plan) compareStored(ctx context.Context) error {
 				Advise(fail.DoRevokeOther, other)
 		}
 	}
-	old, err := p.load(ctx, p.name)
+	p.old, err = p.load(ctx, p.name)
 	if err != nil {
 		if unreadable := p.refresher().UnreadableRescue(p.name); unreadable != nil {
 			p.tell("warning: %v; the new login replaces it", unreadable)
-			old, err = p.stored(ctx, p.name)
+			p.old, err = p.stored(ctx, p.name)
 		}
 	}
-	switch {
-	case absent(err):
+	if absent(err) {
 		return nil
-	case err != nil:
-		return err
 	}
-	if moved := refresh.CheckOrigins(old, p.definition); moved != nil {
-		return fail.New(fail.Usage, "%s is logged in at %s; a login at %s would replace that one", p.name, old.Origin, p.definition.Origin()).
-			Advise(fail.DoUseOtherName, p.name.Provider, p.name)
+	return err
+}
+
+// compareStored refuses a login that would replace one at another provider by mistake.
+func (p *plan) compareStored() error {
+	if p.old == nil || refresh.CheckOrigins(p.old, p.definition) == nil {
+		return nil
 	}
-	p.old = old
-	return nil
+	return fail.New(fail.Usage, "%s is logged in at %s; a login at %s would replace that one", p.name, p.old.Origin, p.definition.Origin()).
+		Advise(fail.DoUseOtherName, p.name.Provider, p.name)
 }
 
 // run makes the login and keeps it.
@@ -159,6 +179,7 @@ func (p *plan) run(ctx context.Context) (*credential.Credential, error) {
 
 // keep saves a new login, or hands it over.
 func (p *plan) keep(ctx context.Context, c *credential.Credential) error {
+	p.kept = true
 	if len(p.flags.HandOver) > 0 {
 		return p.handOver(ctx, c)
 	}
@@ -176,6 +197,7 @@ func (p *plan) credential() credential.Credential {
 		Resource:     p.definition.Resource,
 		ClientID:     p.registration.ID,
 		ClientSecret: credential.Secret(p.registration.Secret),
+		Registration: p.registered,
 	}
 	if p.old != nil {
 		c.Generation = p.old.Generation

@@ -21,6 +21,7 @@ type lookup struct {
 	name       account.Name
 	definition *provider.Definition
 	old        *credential.Credential // nil: not logged in
+	challenge  []string               // the scopes that the resource asks for
 }
 
 func (s *Session) defaults(name account.Name) Defaults {
@@ -49,17 +50,32 @@ func (l *lookup) grant() (credential.Grant, error) {
 }
 
 func (l *lookup) clientID() string {
-	id := cmp.Or(l.flags.ClientID, l.name.Lookup(l.Getenv, account.ClientID), l.defaults(l.name).ClientID)
-	if id == "" && l.old != nil {
+	id := l.givenClientID()
+	if id == "" && l.keepsClient() {
 		id = l.old.ClientID
 	}
 	return id
 }
 
+// givenClientID returns the id of the client that the user registered.
+func (l *lookup) givenClientID() string {
+	return cmp.Or(l.flags.ClientID, l.name.Lookup(l.Getenv, account.ClientID), l.defaults(l.name).ClientID)
+}
+
+// keepsClient reports whether a new login uses the client of the stored one: not at another issuer, and not a
+// registration whose secret has expired (RFC 7591 3.2.1).
+func (l *lookup) keepsClient() bool {
+	if l.old == nil || l.old.Issuer != "" && l.old.Issuer != l.definition.Issuer {
+		return false
+	}
+	expires := l.old.Registration.SecretExpiresAt
+	return expires.IsZero() || l.now().Before(expires)
+}
+
 // clientSecret returns the secret of the client id. A stored secret belongs to the stored id.
 func (l *lookup) clientSecret(id string) string {
 	secret := l.name.Lookup(l.Getenv, account.ClientSecret)
-	if secret == "" && l.old != nil && l.old.ClientID == id {
+	if secret == "" && l.keepsClient() && l.old.ClientID == id {
 		secret = l.old.ClientSecret.Reveal()
 	}
 	return secret
@@ -85,10 +101,22 @@ func pickedPort(standard, uri string) bool {
 
 // scopes returns the scopes to ask for. It warns about those of the stored login that --scope would drop.
 func (l *lookup) scopes() []string {
-	var stored []string
-	if l.old != nil {
-		stored = l.old.Scopes
+	set := l.chosenScopes()
+	if dropped := without(l.storedScopes(), set); len(split(l.flags.Scopes)) > 0 && len(dropped) > 0 {
+		l.tell("warning: the new login of %s does not ask for scopes of the present one: %s", l.name, printable(dropped))
 	}
+	return set
+}
+
+func (l *lookup) storedScopes() []string {
+	if l.old == nil {
+		return nil
+	}
+	return l.old.Scopes
+}
+
+func (l *lookup) chosenScopes() []string {
+	stored := l.storedScopes()
 	flags := split(l.flags.Scopes)
 	set := flags
 	for _, list := range [][]string{
@@ -107,9 +135,6 @@ func (l *lookup) scopes() []string {
 		if !slices.Contains(set, scope) {
 			set = append(set, scope)
 		}
-	}
-	if dropped := without(stored, set); len(flags) > 0 && len(dropped) > 0 {
-		l.tell("warning: the new login of %s does not ask for scopes of the present one: %s", l.name, printable(dropped))
 	}
 	return set
 }

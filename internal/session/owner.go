@@ -16,7 +16,7 @@ const ownerTime = 3 * time.Second
 // Owner returns whose login a new credential is, in the provider's words, or "" if its definition has no
 // request for that or the answer takes longer than 3 s.
 func (s *Session) Owner(ctx context.Context, c *credential.Credential) string {
-	client, err := s.clientOf(ctx, c.Account, values(c))
+	client, err := s.clientOf(ctx, c)
 	if err != nil || len(client.Definition.WhoAmI) == 0 || c.Grant == credential.Static || c.AccessToken == "" || s.mayUse(c, client.Definition) != nil {
 		return ""
 	}

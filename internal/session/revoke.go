@@ -10,6 +10,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/refresh"
 )
 
@@ -96,8 +97,21 @@ func (s *Session) revokeLocked(ctx context.Context, client *oauth.Client, c *cre
 	return nil
 }
 
-// end asks the provider to revoke the tokens (RFC 7009), the refresh token first. byHand: it has no way to.
+// end asks the provider to revoke the tokens, and deletes the client that was registered for the login. byHand: there
+// is no way to revoke tokens.
 func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.Credential) (byHand bool, err error) {
+	if byHand, err = s.revokeTokens(ctx, client, c); err != nil || c.Registration.URI == "" {
+		return byHand, err
+	}
+	gone, err := client.Unregister(ctx, c.Registration)
+	if err == nil && !gone {
+		s.tell("%s: the client %s, which was registered for this login, remains at %s", c.Account, redact.Scrub(c.ClientID, 80), client.Definition.Title)
+	}
+	return byHand, err
+}
+
+// revokeTokens asks the provider to revoke the tokens (RFC 7009), the refresh token first.
+func (s *Session) revokeTokens(ctx context.Context, client *oauth.Client, c *credential.Credential) (byHand bool, err error) {
 	if client.Definition.Revoke.Request == nil {
 		return true, nil
 	}

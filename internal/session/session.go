@@ -81,8 +81,9 @@ type Session struct {
 
 	bounds refresh.Bounds
 
-	discovering sync.Mutex         // held while metadata is read or requested
-	metadata    map[string]*cached // by issuer
+	discovering sync.Mutex // held while metadata is read or requested
+	servers     documents[oauth.Metadata]
+	resources   documents[oauth.ResourceMetadata]
 }
 
 // Open returns a session on the store that the options name. It opens neither the store nor a connection.
@@ -200,12 +201,7 @@ func values(c *credential.Credential) map[string]string {
 	return all
 }
 
-// config returns the configuration of a login with these inputs and kept fields.
-func (s *Session) config(ctx context.Context, name string, values map[string]string) (*oauth.Config, error) {
-	return s.resolve(ctx, name, values, s.discover)
-}
-
-// known is config for commands that only read.
+// known returns the configuration of a provider for commands that only read.
 func (s *Session) known(ctx context.Context, name string) (*oauth.Config, error) {
 	return s.resolve(ctx, name, nil, s.discovered)
 }
@@ -224,19 +220,25 @@ func (s *Session) resolve(ctx context.Context, name string, values map[string]st
 
 // client returns a client for an account whose credential is not at hand.
 func (s *Session) client(name account.Name) (*oauth.Client, error) {
-	return s.clientOf(context.Background(), name, nil)
+	return s.clientOf(context.Background(), &credential.Credential{Account: name})
 }
 
-// clientOf returns a client for a login with these inputs and kept fields.
-func (s *Session) clientOf(ctx context.Context, name account.Name, values map[string]string) (*oauth.Client, error) {
-	if err := name.CheckSettings(s.Getenv); err != nil {
+// clientOf returns a client for a login.
+func (s *Session) clientOf(ctx context.Context, c *credential.Credential) (*oauth.Client, error) {
+	return s.newClient(ctx, c, func(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
+		return s.discover(ctx, d, c)
+	})
+}
+
+func (s *Session) newClient(ctx context.Context, c *credential.Credential, discover oauth.Discover) (*oauth.Client, error) {
+	if err := c.Account.CheckSettings(s.Getenv); err != nil {
 		return nil, err
 	}
-	c, err := s.config(ctx, name.Provider, values)
+	config, err := s.resolve(ctx, c.Account.Provider, values(c), discover)
 	if err != nil {
 		return nil, err
 	}
-	return &oauth.Client{Config: c, HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent, Now: s.Now}, nil
+	return &oauth.Client{Config: config, HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent, Now: s.Now}, nil
 }
 
 func (s *Session) refresher() *refresh.Refresher {
@@ -256,7 +258,7 @@ func (s *Session) refresher() *refresh.Refresher {
 		if err := r.CheckIssuer(c, d); err != nil { // before another issuer is asked for metadata
 			return nil, err
 		}
-		return s.clientOf(ctx, c.Account, values(c))
+		return s.clientOf(ctx, c)
 	}
 	return r
 }
