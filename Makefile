@@ -29,12 +29,20 @@ keychain-test: ## run the keychain tests against a real Secret Service, in a ses
 
 .PHONY: vault-test
 vault-test: ## run the tests of the vault store against a real Vault server (built on first use, minutes)
-	TOKENCLI_TEST_VAULT="$$(.ci/tools testvault)" go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session ./internal/acceptance
+	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session ./internal/acceptance
 
 .PHONY: vault-soak
 vault-soak: ## drive the vault store: many machines, kills, thousands of accounts; prints figures (docs/team.md)
-	TOKENCLI_TEST_VAULT="$$(.ci/tools testvault)" go test -count=1 -v -timeout 2h -run VaultSoak ./internal/acceptance \
+	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -v -timeout 2h -run VaultSoak ./internal/acceptance \
 		-vault-rounds 50 -vault-kills 200 -vault-accounts 10000
+
+CONFORMANCE_FLAGS ?=
+
+.PHONY: conformance
+conformance: ## log in to OAuth servers of other authors (built on first use; oidc-provider needs npm), also with the keychain
+	@set -e; TOKENCLI_TEST_OIDC_PROVIDER=$$(.ci/tools oidc-provider); TOKENCLI_TEST_ZITADEL=$$(.ci/tools zitadel); \
+	export TOKENCLI_TEST_OIDC_PROVIDER TOKENCLI_TEST_ZITADEL; \
+	$(WITH_KEYRING) go test $(CONFORMANCE_FLAGS) -count=1 -run '^TestConformance$$' ./internal/acceptance
 
 .PHONY: windows-test
 windows-test: ## run what differs on Windows under Wine, with its Credential Manager

@@ -107,6 +107,9 @@ func browse(ctx context.Context, address, does string) ([]byte, error) {
 				"error": {"access_denied"}, "error_description": {hostile}, "state": {to.Query().Get("state")},
 			}.Encode()
 		}
+		if iss, is := map[string]string{"otheriss": "https://other.example.test", "noiss": ""}[does]; is && to.Query().Has("code") {
+			to.RawQuery = withParam(to, "iss", iss)
+		}
 		next = to.String()
 	}
 	return nil, errors.New("too many redirects")

@@ -12,7 +12,10 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/callback"
+	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
@@ -87,6 +90,20 @@ func TestLoginWithScopes(t *testing.T) {
 	}
 	if !w.hasSaid("did not grant bank") {
 		t.Errorf("said: %q", w.said)
+	}
+}
+
+// The server lists only the scopes of the access token, whose refresh token shows that the other one was granted.
+func TestLoginOffline(t *testing.T) {
+	w := newWorld(t)
+	asked := []string{"read", "offline_access"}
+	for refreshToken, want := range map[credential.Secret]bool{"refresh": false, "": true} {
+		w.said = nil
+		p := &plan{lookup: &lookup{Session: w.session(), definition: &provider.Definition{Title: "Acme"}}}
+		p.granted(credential.Credential{}, &oauth.Reply{AccessToken: "access", RefreshToken: refreshToken, Scopes: []string{"read"}}, asked)
+		if w.hasSaid("did not grant offline_access") != want {
+			t.Errorf("with the refresh token %q: said %q", refreshToken.Reveal(), w.said)
+		}
 	}
 }
 

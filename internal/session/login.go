@@ -213,7 +213,13 @@ func (p *plan) granted(c credential.Credential, reply *oauth.Reply, asked []stri
 	c.Scopes = asked
 	c = refresh.Apply(c, reply)
 	if reply.Scopes != nil {
-		if lacking := without(asked, reply.Scopes); len(lacking) > 0 {
+		lacking := without(asked, reply.Scopes)
+		if reply.RefreshToken != "" {
+			// This scope asks for a refresh token (OpenID Connect Core 11). The reply may list only the scopes
+			// of the access token.
+			lacking = without(lacking, []string{"offline_access"})
+		}
+		if len(lacking) > 0 {
 			p.tell("warning: %s did not grant %s", p.definition.Title, printable(lacking))
 		}
 	}

@@ -4,8 +4,9 @@
 //
 // Port 0 picks a free port. The first line of its output is the issuer. It logs everybody in as alice and
 // grants what is asked for, without pages: a client that follows redirects and keeps cookies is enough.
-// The configuration overrides what stands below. GET /_control/stats counts the requests by path and the
-// errors by name.
+// The configuration overrides the one below; pad adds as many characters to a JWT, and delay holds each token
+// request for as many milliseconds. GET /_control/stats counts the requests by path and the errors by name.
+// POST /_control/ttl?AccessToken=60 changes how long what is issued from then on lives, in seconds.
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
 
@@ -15,6 +16,8 @@ await new Promise((resolve) => server.listen(Number(port), '127.0.0.1', resolve)
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const given = JSON.parse(overrides);
 
+const ttl = { AccessToken: 3600, AuthorizationCode: 60, IdToken: 3600, RefreshToken: 86400, ClientCredentials: 600, DeviceCode: 600,
+  Grant: 86400, Interaction: 600, Session: 86400, ...given.ttl };
 const claims = { openid: ['sub'], profile: ['name'], email: ['email'] };
 const configuration = {
   clients: [
@@ -59,8 +62,7 @@ const configuration = {
   scopes: ['openid', 'profile', 'email', 'offline_access', 'read', 'write'],
   // A large token has to fit into every store.
   extraTokenClaims: () => (given.pad ? { pad: 'x'.repeat(given.pad) } : {}),
-  ttl: { AccessToken: 3600, AuthorizationCode: 60, IdToken: 3600, RefreshToken: 86400, ClientCredentials: 600, DeviceCode: 600,
-    Grant: 86400, Interaction: 600, Session: 86400, ...given.ttl },
+  ttl: Object.fromEntries(Object.keys(ttl).map((name) => [name, () => ttl[name]])),
 };
 for (const [name, value] of Object.entries(given.features ?? {})) {
   configuration.features[name] = { ...configuration.features[name], ...value };
@@ -87,19 +89,25 @@ async function interact(req, res) {
 }
 
 const handle = provider.callback();
-server.on('request', (req, res) => {
-  const { pathname } = new URL(req.url, issuer);
+server.on('request', async (req, res) => {
+  const { pathname, searchParams } = new URL(req.url, issuer);
   if (pathname === '/_control/stats') {
     res.setHeader('Content-Type', 'application/json');
     res.end(JSON.stringify(stats));
     return;
   }
-  stats.paths[pathname.startsWith('/_interaction') ? '/_interaction' : pathname] =
-    (stats.paths[pathname.startsWith('/_interaction') ? '/_interaction' : pathname] ?? 0) + 1;
-  if (pathname.startsWith('/_interaction/')) {
+  if (pathname === '/_control/ttl') {
+    for (const [name, seconds] of searchParams) ttl[name] = Number(seconds);
+    res.end();
+    return;
+  }
+  const counted = pathname.startsWith('/_interaction/') ? '/_interaction' : pathname;
+  stats.paths[counted] = (stats.paths[counted] ?? 0) + 1;
+  if (counted === '/_interaction') {
     interact(req, res).catch((error) => { res.statusCode = 500; res.end(String(error)); });
     return;
   }
+  if (counted === '/token' && given.delay) await new Promise((resolve) => setTimeout(resolve, given.delay));
   handle(req, res);
 });
 process.on('SIGTERM', () => process.exit(0));
