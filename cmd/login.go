@@ -87,13 +87,17 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
 	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, warnings and what you must open or paste")
+	a.completeLoginFlags(c)
+	return c
+}
+
+func (a *app) completeLoginFlags(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("grant", cobra.FixedCompletions(grants, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("scope", a.completeScopes)
 	_ = c.RegisterFlagCompletionFunc("add-scope", a.completeScopes)
 	_ = c.RegisterFlagCompletionFunc("client-id", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("redirect-uri", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
-	return c
 }
 
 // loginAccount returns the account to log in to: the argument or, on a terminal, the answer to a question.

@@ -72,30 +72,24 @@ func prepare(f *os.File, _ bool, resumed func()) (*keys, func(), error) {
 		signal.Stop(signals)
 		return nil, nil, err
 	}
-	quit := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for {
-			select {
-			case <-quit:
-				return
-			case s := <-signals:
-				switch {
-				case s == syscall.SIGTSTP:
-					_ = set(former)
-					_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
-				case InForeground(f):
-					// In the background, changing the mode would stop the process again.
-					if set(mode) == nil && resumed != nil {
-						resumed()
-					}
+		for s := range signals {
+			switch {
+			case s == syscall.SIGTSTP:
+				_ = set(former)
+				_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+			case InForeground(f):
+				// In the background, changing the mode would stop the process again.
+				if set(mode) == nil && resumed != nil {
+					resumed()
 				}
 			}
 		}
 	})
 	restore := func() {
-		signal.Stop(signals)
-		close(quit)
+		signal.Stop(signals) // from here nothing sends
+		close(signals)
 		watch.Wait()
 		if InForeground(f) {
 			_ = set(former)
