@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,17 +121,10 @@ func (a *app) doctorInput(o doctorOptions) *doctor.Input {
 		Version: a.versionName(), Environ: os.Environ(), Getenv: a.getenv, Now: a.now, Hint: hintOf,
 		Accounts: o.names, Offline: o.offline,
 	}
-	p.Home, _ = os.UserHomeDir()
-	if u, err := user.Current(); err == nil {
-		// On Windows it follows the name of the machine.
-		p.User = u.Username[strings.LastIndexByte(u.Username, '\\')+1:]
-	}
 	set, err := a.settings()
 	file := &configFile{}
 	if err != nil {
-		finding := doctor.Failed("config", err)
-		finding.Text = unquoted(finding.Text)
-		p.Config = []doctor.Finding{finding}
+		p.Config = []doctor.Finding{doctor.Failed("config", err)}
 		set, file = a.settingsDespite()
 	} else if file, err = readConfig(set.ConfigFile); err != nil {
 		file = &configFile{}
@@ -187,25 +179,6 @@ func (a *app) settingsDespite() (*settings, *configFile) {
 	}
 	s.accounts, _ = accountsOf(file, s.ConfigFile)
 	return s, file
-}
-
-// unquoted leaves out what the YAML reader quotes of the file, which may be a secret that does not belong
-// there.
-func unquoted(text string) string {
-	var out strings.Builder
-	for {
-		before, rest, quoted := strings.Cut(text, "`")
-		out.WriteString(before)
-		_, after, closed := strings.Cut(rest, "`")
-		if !quoted {
-			return out.String()
-		}
-		out.WriteString("a value")
-		if !closed {
-			return out.String()
-		}
-		text = after
-	}
 }
 
 func (a *app) printFindings(report *doctor.Report, asJSON bool) error {

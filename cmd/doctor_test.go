@@ -43,16 +43,3 @@ func TestDoctorKnowsTheVariables(t *testing.T) {
 		t.Errorf("a misspelt one: %q", got)
 	}
 }
-
-func TestUnquoted(t *testing.T) {
-	for text, want := range map[string]string{
-		"line 2: unknown key x":                "line 2: unknown key x",
-		"line 2: cannot use !!str `hunter2`":   "line 2: cannot use !!str a value",
-		"`a` and `b`":                          "a value and a value",
-		"line 2: cannot use `half of a secret": "line 2: cannot use a value",
-	} {
-		if got := unquoted(text); got != want {
-			t.Errorf("%q: %q instead of %q", text, got, want)
-		}
-	}
-}

@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +29,7 @@ func (e *run) store(ctx context.Context) []Finding {
 		return e.vault(ctx, from)
 	case "env":
 		e.storeOK = true
-		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", from, e.inEnvironment())}
+		return []Finding{ok(check, "%s; accounts with a token or a client in the environment: %s", fail.Word(from), e.inEnvironment())}
 	}
 	if e.tempErr != nil {
 		return []Finding{wrong(check, fail.Store, "make room in the folder for temporary files, or set TMPDIR", "not looked at: no temporary folder can be made: %s", reason(e.tempErr))}
@@ -54,15 +54,26 @@ func (e *run) store(ctx context.Context) []Finding {
 			return []Finding{Failed(check, err)}
 		}
 	}
-	text := fmt.Sprintf("%s; a record was written, read and deleted in %s", from, took.Round(time.Millisecond))
+	tried := ok(check, "%s; a record was written, read and deleted in %s%s", fail.Word(from), took.Round(time.Millisecond), e.keyring(ctx))
 	if took > slow {
 		do := fail.DoSpeedUpKeychain
 		if kind == "file" {
 			do = fail.DoUseKey
 		}
-		return []Finding{advise(warn(check, "", "%s", text), do)}
+		tried.State = Warning
+		tried = advise(tried, do)
 	}
-	return []Finding{ok(check, "%s", text)}
+	return []Finding{tried}
+}
+
+// keyring names the keyring that the record was in, on a system that can have several.
+func (e *run) keyring(ctx context.Context) string {
+	if k, ok := e.session.Store.(interface{ Keyring(context.Context) string }); ok {
+		if label := k.Keyring(ctx); label != "" {
+			return ", in the keyring " + strconv.Quote(label)
+		}
+	}
+	return ""
 }
 
 // slow is what nobody wants to wait for with every call.
@@ -87,7 +98,6 @@ func (e *run) rescue(context.Context) []Finding {
 	}
 	var findings []Finding
 	for _, r := range waiting {
-		e.hideAccount(r.Account)
 		setting := ""
 		if r.Store != e.Session.Store {
 			setting = "TOKENCLI_STORE=" + r.Store + " "
@@ -97,7 +107,7 @@ func (e *run) rescue(context.Context) []Finding {
 			form = "encrypted"
 		}
 		findings = append(findings, about(r.Account, advise(warn(check, "",
-			"a refreshed login could not be saved; it is kept %s in %s", form, redact.Printable(r.Path)), fail.DoRetryImport, setting, r.Account))...)
+			"a refreshed login could not be saved; it is kept %s in %s", fail.Word(form), redact.Printable(r.Path)), fail.DoRetryImport, setting, r.Account))...)
 	}
 	if findings == nil {
 		return []Finding{ok(check, "no unsaved login")}
@@ -153,7 +163,7 @@ func (e *run) accounts(ctx context.Context) []Finding {
 	ports := make(map[string]port)
 	for i, name := range names {
 		if c := seen[i].Inspection; c != nil && c.Kept != nil {
-			e.hideSecret(c.Kept.Secrets()...)
+			e.addSecrets(c.Kept.Secrets()...)
 		}
 		findings = append(findings, about(name, e.account(name, seen[i], ports)...)...)
 	}
@@ -211,16 +221,12 @@ func (e *run) login(name account.Name, s accountView) Finding {
 		if e.Getenv(setting) != "" {
 			fix = "unset " + setting + " or set it back"
 		}
-		e.hideHost(c.Origin)
-		e.hideHost(s.Definition.Origin())
 		return advise(wrong(check, fail.LoginNeeded, "", "this login belongs to %s, but the settings point to %s", c.Origin, s.Definition.Origin()),
 			fail.DoSetBackOrDelete, fix, name)
 	case s.Problem() != nil:
-		e.hideHost(c.Origin)
-		e.hideHost(s.Definition.Origin())
 		return Failed(check, s.Problem())
 	}
-	return ok(check, "%s by %s%s", s.State, c.Grant, e.ends(c))
+	return ok(check, "%s by %s%s", fail.Word(s.State), fail.Word(c.Grant), fail.Word(e.ends(c)))
 }
 
 func (e *run) ends(c *credential.Credential) string {
@@ -308,6 +314,5 @@ func (e *run) redirect(name account.Name, s accountView, ports map[string]port) 
 	case p.probe.Listens:
 		return ok(check, "%s, whose port is free", shown)
 	}
-	e.hideHost(s.RedirectURI)
 	return ok(check, "%s, from where the address or the code is pasted", shown)
 }

@@ -40,6 +40,7 @@ type Finding struct {
 	Text    string
 	Fix     string    // what to do; empty where all is well
 	Kind    fail.Kind // of a problem
+	words   string    // Text without what it quotes (fail.Words)
 	advice  *fail.Error
 }
 
@@ -65,8 +66,6 @@ type Input struct {
 	Accounts []account.Name
 	// Offline leaves out what needs a network.
 	Offline bool
-	// Home and User are what a report leaves out.
-	Home, User string
 }
 
 // The bounds. A store and a provider have bounds of their own, which fit into these.
@@ -84,23 +83,25 @@ type check struct {
 	run   func(*run, context.Context) []Finding
 }
 
-// checks are all there are, in the order in which their findings are shown. All run at the same time;
-// one that needs another's result waits for it.
-var checks = []check{
-	{"version", shortTime, (*run).version},
-	{"config", shortTime, (*run).config},
-	{"definitions", shortTime, (*run).definitions},
-	{"on_rotate", shortTime, (*run).onRotate},
-	{"environment", shortTime, (*run).environment},
-	{"state", shortTime, (*run).state},
-	{"store", 12 * time.Second, (*run).store},
-	{"rescue", shortTime, (*run).rescue},
-	{"account", totalTime, (*run).accounts},
-	{"browser", shortTime, (*run).browser},
-	{"proxy", shortTime, (*run).proxy},
-	{"certificates", shortTime, (*run).certificates},
-	{"reach", 8 * time.Second, (*run).reach},
-	{"clock", totalTime, (*run).clock},
+// checks returns all checks, in the order in which their findings are shown. All run at the same time; one that needs
+// another's result waits for it.
+func checks() []check {
+	return []check{
+		{"version", shortTime, (*run).version},
+		{"config", shortTime, (*run).config},
+		{"definitions", shortTime, (*run).definitions},
+		{"on_rotate", shortTime, (*run).onRotate},
+		{"environment", shortTime, (*run).environment},
+		{"state", shortTime, (*run).state},
+		{"store", 12 * time.Second, (*run).store},
+		{"rescue", shortTime, (*run).rescue},
+		{"account", totalTime, (*run).accounts},
+		{"browser", shortTime, (*run).browser},
+		{"proxy", shortTime, (*run).proxy},
+		{"certificates", shortTime, (*run).certificates},
+		{"reach", 8 * time.Second, (*run).reach},
+		{"clock", totalTime, (*run).clock},
+	}
 }
 
 // run is one run.
@@ -110,7 +111,7 @@ type run struct {
 	names    []account.Name
 	namesErr error
 
-	temp     string // a folder that is gone at the end
+	temp     string // a folder that is deleted at the end
 	tempErr  error
 	proved   chan struct{} // closed when the store was tried
 	storeOK  bool
@@ -118,16 +119,13 @@ type run struct {
 	asked    chan struct{} // closed when the providers were asked
 	skews    []skew
 
-	mu     sync.Mutex
-	hidden hidden
+	mu      sync.Mutex
+	secrets []string // what no finding may show
 }
 
 // Run runs every check.
 func Run(ctx context.Context, p *Input) (*Report, error) {
-	bounded, cancel := context.WithTimeout(ctx, totalTime-grace)
-	defer cancel()
-	e := &run{Input: p, proved: make(chan struct{}), asked: make(chan struct{})}
-	e.hidden.start(p)
+	e := &run{Input: p, proved: make(chan struct{}), asked: make(chan struct{}), secrets: account.SecretValues(p.Environ)}
 	options := e.options()
 	if options.Store == "" {
 		options.Store = "memory"
@@ -139,63 +137,66 @@ func Run(ctx context.Context, p *Input) (*Report, error) {
 	if e.temp, e.tempErr = os.MkdirTemp("", "tokencli-doctor-"); e.tempErr == nil {
 		defer os.RemoveAll(e.temp)
 	}
+	return e.report(ctx, checks())
+}
+
+// report runs checks at the same time and returns their findings in order.
+func (e *run) report(ctx context.Context, checks []check) (*Report, error) {
+	bounded, cancel := context.WithTimeout(ctx, totalTime-grace)
+	defer cancel()
 	e.names, e.namesErr = e.choose(bounded)
-	for _, name := range slices.Concat(e.names, e.spelling().accounts(e.Environ)) {
-		e.hideAccount(name)
-	}
-	began := time.Now()
-	results := make([]chan []Finding, len(checks))
+	results := make([][]Finding, len(checks))
+	var running sync.WaitGroup
 	for i, c := range checks {
-		results[i] = make(chan []Finding, 1) // so that a check that was given up can still end
-		go func() {
-			limited, cancel := context.WithTimeout(bounded, c.limit)
-			defer cancel()
-			results[i] <- c.run(e, limited)
-		}()
+		running.Go(func() { results[i] = c.within(ctx, bounded, e) })
 	}
-	var findings []Finding
-	for i, c := range checks {
-		over := time.NewTimer(time.Until(began.Add(min(c.limit+grace, totalTime))))
-		select {
-		case found := <-results[i]:
-			findings = append(findings, found...)
-		case <-over.C:
-			// What came in the same moment counts.
+	running.Wait()
+	if ctx.Err() != nil {
+		// The item that the keychain was tried with is deleted first.
+		if e.Session.Store == "keychain" {
 			select {
-			case found := <-results[i]:
-				findings = append(findings, found...)
-			default:
-				findings = append(findings, givenUp(c))
+			case <-e.proved:
+			case <-time.After(3 * time.Second):
 			}
-		case <-ctx.Done():
 		}
-		over.Stop()
-		if ctx.Err() != nil {
-			// The item that the keychain was tried with is taken back first.
-			if e.Session.Store == "keychain" {
-				select {
-				case <-e.proved:
-				case <-time.After(3 * time.Second):
-				}
-			}
-			return nil, fail.New(fail.Interrupted, "interrupted")
-		}
+		return nil, fail.New(fail.Interrupted, "interrupted")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	findings := slices.Concat(results...)
 	for i := range findings {
-		// The backstop: a check quotes no secret, and our own words stay as they are.
-		findings[i].Text = redact.Composed(findings[i].Text, e.hidden.secrets...)
-		if advice := findings[i].advice; advice != nil && p.Hint != nil {
-			findings[i].Fix = p.Hint(advice)
+		if advice := findings[i].advice; advice != nil && e.Hint != nil {
+			findings[i].Fix = e.Hint(advice)
 		}
-		findings[i].Fix = redact.Composed(findings[i].Fix, e.hidden.secrets...)
+		// The backstop: a check quotes no secret, and our own words stay as they are.
+		findings[i].Text = redact.Composed(findings[i].Text, e.secrets...)
+		findings[i].Fix = redact.Composed(findings[i].Fix, e.secrets...)
 	}
-	return &Report{Findings: findings, patient: p, hidden: e.hidden.clone()}, nil
+	return &Report{Findings: findings, input: e.Input, variables: e.published()}, nil
 }
 
-func givenUp(c check) Finding {
-	return advise(warn(c.name, "", "timed out"), fail.DoCheckAgain)
+// within returns the findings of a check, or that it timed out. A check that hangs is left behind. An interrupt
+// (ctx) ends the wait.
+func (c check) within(ctx, bounded context.Context, e *run) []Finding {
+	limited, cancel := context.WithTimeout(bounded, c.limit)
+	defer cancel()
+	found := make(chan []Finding, 1)
+	go func() { found <- c.run(e, limited) }()
+	select {
+	case f := <-found:
+		return f
+	case <-ctx.Done():
+		return nil
+	case <-time.After(min(c.limit+grace, totalTime)):
+		return []Finding{advise(warn(c.name, "", "timed out"), fail.DoCheckAgain)}
+	}
+}
+
+// addSecrets keeps secrets out of the findings, in whatever form they are echoed.
+func (e *run) addSecrets(secrets ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.secrets = append(e.secrets, secrets...)
 }
 
 // options are the settings for a look that asks nobody.
@@ -243,16 +244,21 @@ func collides(name account.Name, names []account.Name) bool {
 	return false
 }
 
+func finding(f Finding, format string, args ...any) Finding {
+	f.Text, f.words = fmt.Sprintf(format, args...), fail.Words(format, args...)
+	return f
+}
+
 func ok(check, format string, args ...any) Finding {
-	return Finding{Check: check, State: OK, Text: fmt.Sprintf(format, args...)}
+	return finding(Finding{Check: check, State: OK}, format, args...)
 }
 
 func warn(check, fix, format string, args ...any) Finding {
-	return Finding{Check: check, State: Warning, Text: fmt.Sprintf(format, args...), Fix: fix}
+	return finding(Finding{Check: check, State: Warning, Fix: fix}, format, args...)
 }
 
 func wrong(check string, kind fail.Kind, fix, format string, args ...any) Finding {
-	return Finding{Check: check, State: Problem, Text: fmt.Sprintf(format, args...), Fix: fix, Kind: kind}
+	return finding(Finding{Check: check, State: Problem, Fix: fix, Kind: kind}, format, args...)
 }
 
 // advise says what to do about a finding. The command line puts it into words (Input.Hint).
@@ -268,6 +274,7 @@ func Failed(check string, err error) Finding {
 		text = "no answer in time"
 	}
 	f := wrong(check, fail.KindOf(err), fail.HintOf(err), "%s", oneLine(text))
+	f.words = fail.WordsOf(err)
 	advice := fail.Advice(err)
 	switch {
 	case advice != nil && advice.Do != 0:

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -87,11 +86,7 @@ func (e *run) environment(context.Context) []Finding {
 		findings = append(findings, warn(check, "unset one of them", "both %s and %s are set; the key counts", account.FileKey, account.FilePassphrase))
 	}
 	if len(findings) == 0 {
-		text := "none of tokencli's variables is set"
-		if len(set) > 0 {
-			text = fmt.Sprintf("%d of tokencli's variables are set, all of them known", len(set))
-		}
-		findings = append(findings, ok(check, "%s", text))
+		findings = append(findings, ok(check, "set variables of tokencli: %d, all of them known", len(set)))
 	}
 	return findings
 }

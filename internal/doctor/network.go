@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
-	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // skew is how far a provider's clock is ahead of this machine's.
@@ -64,17 +62,13 @@ func (e *run) ask(ctx context.Context, name string) (Finding, *skew) {
 	if err != nil {
 		return e.unreached(name, err), nil
 	}
-	setting := account.Name{Provider: name}.Var(account.BaseURL)
-	if e.Getenv(setting) != "" {
-		e.hideHost(r.Origin)
-	}
-	text := fmt.Sprintf("%s: %s answers in %s (status %d)", name, r.Origin, r.Took.Round(time.Millisecond), r.Status)
+	issuer := ""
 	if r.Issuer != "" {
-		text += ", certificate by " + r.Issuer
+		issuer = ", certificate by " + r.Issuer
 	}
-	f := ok(check, "%s", text)
+	f := ok(check, "%s: %s answers in %s (status %d)%s", fail.Word(name), r.Origin, r.Took.Round(time.Millisecond), r.Status, issuer)
 	if r.Status == 407 || r.Status >= 502 && r.Status <= 504 {
-		f = warn(check, "wait and try again; where it lasts, look at the proxy and the provider's status page", "%s", text)
+		f.State, f.Fix = Warning, "wait and try again; if it lasts, look at the proxy and the provider's status page"
 	}
 	if !r.Dated {
 		return f, nil
@@ -104,11 +98,6 @@ func (e *run) unreached(name string, err error) Finding {
 		f.advice, f.Fix = nil, "check that "+setting+" is right and that its server runs"
 	default:
 		f.advice, f.Fix = nil, "check the network connection, and HTTPS_PROXY where a proxy is needed"
-	}
-	if e.Getenv(setting) != "" {
-		if d, err := e.session.Definition(name); err == nil {
-			e.hideHost(d.Origin())
-		}
 	}
 	return f
 }
@@ -156,12 +145,4 @@ func apart(ahead time.Duration) string {
 		return ahead.Abs().String() + " slow"
 	}
 	return ahead.String() + " fast"
-}
-
-// hideHost keeps the host of an address out of the report, unless it is this machine: where somebody's
-// own servers are is nobody's business.
-func (e *run) hideHost(address string) {
-	if host := hostOf(address); host != "" && !provider.Loopback(host) {
-		e.hide(host, "HOST")
-	}
 }

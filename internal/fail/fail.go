@@ -34,12 +34,13 @@ type Error struct {
 	About []string
 	Hint  string // a hint in words
 	Err   error  // the cause, for errors.Is and errors.As; not printed
+	words string // see WordsOf
 }
 
 // New returns a failure of the given kind. Causes given with %w stay visible to errors.Is and errors.As.
 func New(kind Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	e := &Error{Kind: kind, Text: err.Error(), Err: errors.Unwrap(err)}
+	e := &Error{Kind: kind, Text: err.Error(), Err: errors.Unwrap(err), words: Words(format, args...)}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		e.Err = errors.Join(joined.Unwrap()...)
 	}
@@ -52,6 +53,12 @@ func (e *Error) Advise(do Action, about ...any) *Error {
 	for _, subject := range about {
 		e.About = append(e.About, fmt.Sprint(subject))
 	}
+	return e
+}
+
+// Because sets the cause, which the text does not mention, and returns e.
+func (e *Error) Because(err error) *Error {
+	e.Err = err
 	return e
 }
 

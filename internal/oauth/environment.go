@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"net"
@@ -17,13 +18,11 @@ import (
 // ignore a value that they cannot use, so that requests would bypass the proxy. The error is fail.Usage and
 // names the variable, never its value, which may hold a password.
 func CheckEnvironment() error {
-	if _, err := certificates(); err != nil {
-		return err
-	}
-	return checkProxies()
+	return cmp.Or(CheckCertificates(), CheckProxies())
 }
 
-func checkProxies() error {
+// CheckProxies checks HTTPS_PROXY and HTTP_PROXY. The error names the variable only.
+func CheckProxies() error {
 	for _, pair := range [][2]string{{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}} {
 		for _, name := range pair {
 			value := os.Getenv(name)
@@ -59,6 +58,12 @@ func usableProxy(value string) bool {
 	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	goodPort := err == nil && port > 0 || u.Port() == "" && !strings.HasSuffix(u.Host, ":")
 	return goodPort && (isName || net.ParseIP(host) != nil) && (u.Path == "" || u.Path == "/") && u.RawQuery == ""
+}
+
+// CheckCertificates checks the file that SSL_CERT_FILE names.
+func CheckCertificates() error {
+	_, err := certificates()
+	return err
 }
 
 // certificates reads the file that SSL_CERT_FILE names. The pool is nil if crypto/x509 reads that file

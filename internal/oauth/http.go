@@ -34,7 +34,7 @@ func NewHTTP() *http.Client {
 		if err != nil {
 			return err
 		}
-		return checkProxies()
+		return CheckProxies()
 	})
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -41,6 +41,12 @@ func (s *Session) Reach(ctx context.Context, provider string) (*oauth.Reached, e
 	return client.Reach(ctx)
 }
 
+// CheckProxies checks the proxy settings of the environment as every request does.
+func CheckProxies() error { return oauth.CheckProxies() }
+
+// CheckCertificates checks the file of certificates that the environment names as every request does.
+func CheckCertificates() error { return oauth.CheckCertificates() }
+
 // Inspection is what the next login or refresh of an account would work with.
 type Inspection struct {
 	Definition *provider.Definition

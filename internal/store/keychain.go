@@ -129,6 +129,20 @@ func (k *Keychain) Kind() string { return "keychain" }
 // Traits returns none.
 func (k *Keychain) Traits() Traits { return Traits{} }
 
+// Keyring returns the label of the keyring that new items are added to. It is empty if the platform has one keyring only,
+// or if the label cannot be read.
+func (k *Keychain) Keyring(ctx context.Context) string {
+	it := k.open(k.options, newPatience(k.bounds))
+	defer it.close()
+	if labelled, ok := it.(interface {
+		keyringLabel(context.Context) (string, error)
+	}); ok {
+		label, _ := labelled.keyringLabel(ctx)
+		return label
+	}
+	return ""
+}
+
 // Get returns the account's credential, or an error that wraps ErrNotFound.
 func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
 	if err := usable(ctx, name); err != nil {
@@ -242,13 +256,13 @@ func failure(ctx context.Context, name account.Name, err error) error {
 }
 
 // unusable is the failure of a keychain that cannot be used at all.
-func unusable(err error, why string) error {
-	return &fail.Error{Kind: fail.Store, Text: "the keychain cannot be used: " + why, Do: fail.DoUseAnotherStore, Err: err}
+func unusable(err error, why string, args ...any) error {
+	return fail.New(fail.Store, "the keychain cannot be used: "+why, args...).Advise(fail.DoUseAnotherStore).Because(err)
 }
 
 // locked is the failure of a keychain that works but is locked.
-func locked(err error, text string) error {
-	return &fail.Error{Kind: fail.Store, Text: text, Do: fail.DoUnlockKeychain, Err: err}
+func locked(err error, text string, args ...any) error {
+	return fail.New(fail.Store, text, args...).Advise(fail.DoUnlockKeychain).Because(err)
 }
 
 // quoted makes the words of another program fit for the end of a failure's text.

@@ -28,7 +28,7 @@ func explainKeychain(err error) error {
 			return unusable(err, "this user has no default keychain")
 		}
 	}
-	return unusable(err, quoted(err.Error()))
+	return unusable(err, "%s", quoted(err.Error()))
 }
 
 // inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.

@@ -377,6 +377,18 @@ func (s *secretService) collection() (dbus.ObjectPath, error) {
 	return "", errNoCollection
 }
 
+// keyringLabel returns the label of the collection for new items.
+func (s *secretService) keyringLabel(ctx context.Context) (label string, err error) {
+	err = s.do(ctx, func() error {
+		collection, err := s.collection()
+		if err == nil {
+			label = s.labelOf(collection)
+		}
+		return err
+	})
+	return label, err
+}
+
 // labelOf returns the label of the collection at a path, or of the one that the item at the path is in. It
 // is empty if the service does not say.
 func (s *secretService) labelOf(object dbus.ObjectPath) string {

@@ -287,6 +287,9 @@ func TestKeychainServiceDefaultCollection(t *testing.T) {
 	mustBeAbsent(t, k, mollie)
 	mustPut(t, k, sample(mollie, 1))
 	mustGet(t, k, sample(mollie, 1))
+	if label := k.Keyring(t.Context()); !strings.HasPrefix(label, "My keys") || strings.Contains(label, "\x1b") {
+		t.Errorf("the keyring is %q", label)
+	}
 	if items, err := value[[]dbus.ObjectPath](d.ask(t, secretsName, other, propertiesIface, "Get", collectionIface, "Items"), 0); err != nil || len(items) != 1 {
 		t.Errorf("items of the default collection: %v, %v; want one", items, err)
 	}

@@ -59,25 +59,25 @@ func (s *secretService) explain(err error) error {
 	case errors.Is(err, errBusOwner):
 		return unusable(err, "another user serves the session bus at the address in DBUS_SESSION_BUS_ADDRESS or XDG_RUNTIME_DIR; nothing was sent")
 	case errors.Is(err, errLocked), isBusError(err, errorIsLocked):
-		return locked(err, s.keyring()+" is locked")
+		return locked(err, "%s is locked", s.keyring())
 	case errors.Is(err, errDismissed):
-		return locked(err, s.keyring()+" is locked: the prompt was dismissed or could not be shown")
+		return locked(err, "%s is locked: the prompt was dismissed or could not be shown", s.keyring())
 	case errors.Is(err, errNoCollection):
 		return unusable(err, "it has no keyring (collection) to store items in")
 	case errors.Is(err, errBusGarbled):
-		return unusable(err, "the "+s.awaited+" sent an invalid answer")
+		return unusable(err, "the %s sent an invalid answer", fail.Word(s.awaited))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return unusable(err, "the "+s.awaited+" does not answer")
+		return unusable(err, "the %s does not answer", fail.Word(s.awaited))
 	case errors.As(err, &refused):
-		return unusable(err, refusal(refused))
+		return unusable(err, "%w", refusal(refused))
 	case errors.As(err, &op) && op.Op == "dial":
-		return unusable(err, dialProblem(op))
+		return unusable(err, "%w", dialProblem(op))
 	case errors.Is(err, errBusLogin), transient(err) && s.awaited == sessionBus:
 		return unusable(err, "the session bus refuses the connection, as that of another user does")
 	case transient(err):
-		return unusable(err, "the "+s.awaited+" closed the connection")
+		return unusable(err, "the %s closed the connection", fail.Word(s.awaited))
 	}
-	return unusable(err, quoted(err.Error()))
+	return unusable(err, "%s", quoted(err.Error()))
 }
 
 // keyring names the keychain, or the collection in it that is locked.
@@ -88,31 +88,31 @@ func (s *secretService) keyring() string {
 	return "the keyring " + strconv.Quote(s.label)
 }
 
-func dialProblem(op *net.OpError) string {
+func dialProblem(op *net.OpError) error {
 	socket := quoted(op.Addr.String())
 	switch {
 	case errors.Is(op, fs.ErrNotExist):
-		return "the socket of the session bus, " + socket + ", does not exist"
+		return fail.New(fail.Store, "the socket of the session bus, %s, does not exist", socket)
 	case errors.Is(op, syscall.ECONNREFUSED):
-		return "no process listens on the socket of the session bus, " + socket
+		return fail.New(fail.Store, "no process listens on the socket of the session bus, %s", socket)
 	case turnedAway(op):
-		return "the session bus accepts no more connections"
+		return fail.New(fail.Store, "the session bus accepts no more connections")
 	}
-	return "the socket of the session bus, " + socket + ": " + quoted(op.Err.Error())
+	return fail.New(fail.Store, "the socket of the session bus, %s: %s", socket, quoted(op.Err.Error()))
 }
 
-func refusal(e *busError) string {
+func refusal(e *busError) error {
 	switch name := strings.TrimPrefix(e.name, "org.freedesktop.DBus.Error."); {
 	case name == "ServiceUnknown", name == "NameHasNoOwner":
-		return "no keychain service (Secret Service) is installed or running"
+		return fail.New(fail.Store, "no keychain service (Secret Service) is installed or running")
 	case strings.HasPrefix(name, "Spawn."), name == "TimedOut":
-		return "the keychain service could not be started"
+		return fail.New(fail.Store, "the keychain service could not be started")
 	case name == "AccessDenied":
-		return "this program may not talk to the keychain service (is it in a sandbox such as snap or flatpak?)"
+		return fail.New(fail.Store, "this program may not talk to the keychain service (is it in a sandbox such as snap or flatpak?)")
 	case turnedAway(e):
-		return "the session bus accepts no more connections"
+		return fail.New(fail.Store, "the session bus accepts no more connections")
 	}
-	return "the keychain service reports: " + quoted(e.text)
+	return fail.New(fail.Store, "the keychain service reports: %s", quoted(e.text))
 }
 
 // inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.

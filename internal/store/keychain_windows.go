@@ -19,7 +19,7 @@ func explainKeychain(err error) error {
 	if errors.Is(err, windows.ERROR_NO_SUCH_LOGON_SESSION) {
 		return unusable(err, "this logon session has no Credential Manager, as over SSH or in a service")
 	}
-	return unusable(err, quoted(err.Error()))
+	return unusable(err, "%s", quoted(err.Error()))
 }
 
 // inspectItem returns the commands that show and delete an account's item, for fail.DoInspectItem.

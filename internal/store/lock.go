@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -133,12 +132,8 @@ func timedOut(ctx context.Context, name account.Name, waited time.Duration) erro
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ended(ctx)
 	}
-	return &fail.Error{
-		Kind: fail.Store,
-		Text: fmt.Sprintf("could not acquire the lock for %s within %.0fs: another tokencli process is refreshing it", name, max(1, waited.Seconds())),
-		Do:   fail.DoEndHolder,
-		Err:  ctx.Err(),
-	}
+	return fail.New(fail.Store, "could not acquire the lock for %s within %.0fs: another tokencli process is refreshing it", name, max(1, waited.Seconds())).
+		Advise(fail.DoEndHolder).Because(ctx.Err())
 }
 
 func (l Locks) failure(name account.Name, err error) error {

@@ -88,12 +88,7 @@ func listFolder(dir, name, suffix string) ([]account.Name, error) {
 
 // absent is the error for an account that is not in the store.
 func absent(name account.Name) error {
-	return &fail.Error{
-		Kind: fail.NotLoggedIn,
-		Text: "not logged in to " + name.String(),
-		Do:   fail.DoLogIn, About: []string{name.String()},
-		Err: ErrNotFound,
-	}
+	return fail.New(fail.NotLoggedIn, "not logged in to %s", name).Advise(fail.DoLogIn, name).Because(ErrNotFound)
 }
 
 // ended returns the failure for a context that has ended: an interruption if it was cancelled, a failure of
@@ -104,9 +99,9 @@ func ended(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return &fail.Error{Kind: fail.Interrupted, Text: "interrupted", Err: err}
+		return fail.New(fail.Interrupted, "interrupted").Because(err)
 	}
-	return &fail.Error{Kind: fail.Store, Text: "the store did not answer in time", Do: fail.DoTryAgain, Err: err}
+	return fail.New(fail.Store, "the store did not answer in time").Advise(fail.DoTryAgain).Because(err)
 }
 
 // usable returns the failure for a context that has ended or an invalid name.

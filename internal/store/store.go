@@ -85,10 +85,5 @@ func checkOld(name account.Name, old, held *credential.Credential) error {
 }
 
 func changed(name account.Name) error {
-	return &fail.Error{
-		Kind: fail.Store,
-		Text: "another process changed the credential of " + name.String() + " at the same time",
-		Do:   fail.DoTryAgain,
-		Err:  ErrChanged,
-	}
+	return fail.New(fail.Store, "another process changed the credential of %s at the same time", name).Advise(fail.DoTryAgain).Because(ErrChanged)
 }
