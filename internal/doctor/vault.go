@@ -13,19 +13,15 @@ import (
 // vault looks at the Vault server, at the token for it, and at what that may do. It reads and writes no record.
 func (e *run) vault(ctx context.Context, from string) []Finding {
 	const check = "store"
-	for _, variable := range []string{"VAULT_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
-		e.hideSecret(e.Getenv(variable))
-	}
-	e.hideHost(e.Session.Getenv("VAULT_ADDR"))
-	e.hide(e.Session.Getenv("VAULT_NAMESPACE"), "NAMESPACE")
+	e.addSecrets(e.Getenv("VAULT_TOKEN"), e.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
 	v := e.session.Vault()
 	server, err := v.Server(ctx)
 	if err != nil {
 		return e.vaultFails(from+": ", err)
 	}
-	findings := []Finding{ok(check, "%s: Vault %s at %s answers in %s", from, server.Version, server.Address, server.Took.Round(time.Millisecond))}
+	findings := []Finding{ok(check, "%s: Vault %s at %s answers in %s", fail.Word(from), fail.Word(server.Version), server.Address, server.Took.Round(time.Millisecond))}
 	if server.Ahead != 0 {
-		findings = append(findings, warn(check, setClock, "this machine's clock is wrong: compared with it, Vault is %s; Vault's clock is used", apart(server.Ahead.Round(time.Second))))
+		findings = append(findings, warn(check, setClock, "this machine's clock is wrong: compared with it, Vault is %s; Vault's clock is used", fail.Word(apart(server.Ahead.Round(time.Second)))))
 	}
 	token, err := v.TokenState(ctx)
 	if err != nil {
@@ -71,13 +67,13 @@ func vaultToken(t *session.VaultTokenState) []Finding {
 	if !t.Own {
 		text += "; each run logs in for one"
 	}
-	findings := []Finding{ok(check, "%s", text)}
+	findings := []Finding{ok(check, "%s", fail.Word(text))}
 	if t.Own && t.Lifetime > 0 && t.Lifetime < soon {
 		do := fail.DoLogInToVault
 		if t.Renewable {
 			do = fail.DoExtendVaultToken
 		}
-		findings[0] = advise(warn(check, "", "%s", text), do)
+		findings[0] = advise(warn(check, "", "%s", fail.Word(text)), do)
 	}
 	if t.Uses > 0 {
 		findings = append(findings, advise(warn(check, "", "the Vault token can be used %d more times only", t.Uses), fail.DoLogInToVault))
