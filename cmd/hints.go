@@ -56,6 +56,8 @@ var hints = [fail.Actions]string{
 	fail.DoAllowIDToken:          "give the job the permission `id-token: write`",
 	fail.DoCheckAssertion:        "check the client, and what the provider expects of the assertion: issuer, audience, subject",
 	fail.DoCheckVault:            "check that %s is the right address and that the server runs (`vault status`)",
+	fail.DoUseVaultLogin:         "run `vault login`, whose token in ~/.vault-token the job can use, and unset %s",
+	fail.DoUseLastingToken:       "use a token that lasts longer, such as a periodic one that a Vault agent extends",
 	fail.DoUnseal:                "unseal it: vault operator unseal",
 	fail.DoExtendVaultToken:      "run `vault login` for a new one, or let a Vault agent extend it",
 	fail.DoUseVaultPolicy:        "use a token with one of the policies in docs/team.md",

@@ -78,6 +78,11 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 	if err != nil {
 		return err
 	}
+	if set.Store == "vault" {
+		if err := a.checkVaultToken(ctx, o.every); err != nil {
+			return err
+		}
+	}
 	files, err := scheduler.Files(job)
 	if err != nil {
 		return err

@@ -201,6 +201,10 @@ const (
 	DoCheckAssertion
 	// DoCheckVault: check the Vault server at [address].
 	DoCheckVault
+	// DoUseVaultLogin: log in to Vault so that its token is kept in a file, and unset [variable].
+	DoUseVaultLogin
+	// DoUseLastingToken: log in to Vault with a token that lasts longer.
+	DoUseLastingToken
 	// DoUnseal: unseal the Vault server.
 	DoUnseal
 	// DoExtendVaultToken: extend the token of Vault, or get a new one.

@@ -43,6 +43,30 @@ func (j *Job) addStore(store string, getenv func(string) string) error {
 		return fail.New(fail.Usage, "the env store is read-only, so there is nothing to keep alive").Advise(fail.DoUseStore)
 	case "file":
 		return j.addFileKey(getenv)
+	case "vault":
+		return j.addVault(getenv)
+	}
+	return nil
+}
+
+// addVault adds how Vault is reached and logged in to. A token is not added: the job reads the one that `vault login`
+// wrote.
+func (j *Job) addVault(getenv func(string) string) error {
+	for _, name := range []string{account.VaultSecretID, account.VaultJWT} {
+		if getenv(name) != "" {
+			return fail.New(fail.Usage, "%s is a secret, which is not written into a job", name).Advise(fail.DoUseVaultLogin, name)
+		}
+	}
+	for _, name := range []string{
+		"VAULT_ADDR", "VAULT_NAMESPACE", account.VaultMount, account.VaultPath, account.VaultAuth, account.VaultAuthMount, account.VaultRole,
+		account.VaultRoleID, account.VaultJWTAudience,
+	} {
+		j.add(name, getenv(name))
+	}
+	for _, name := range []string{"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"} {
+		if path := getenv(name); path != "" {
+			j.addPath(name, path)
+		}
 	}
 	return nil
 }
