@@ -18,9 +18,9 @@ import (
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
-// TestInterruptedRenewals sends SIGTERM, SIGINT or SIGHUP to renewals at random moments, until fifty in each store
+// TestInterruptedRefreshes sends SIGTERM, SIGINT or SIGHUP to refreshes at random moments, until fifty in each store
 // were hit after the provider had spent the refresh token, and looks for a login that was lost.
-func TestInterruptedRenewals(t *testing.T) {
+func TestInterruptedRefreshes(t *testing.T) {
 	const wanted, atMost = 50, 1000
 	for _, store := range []string{"file", "keychain"} {
 		t.Run(store, func(t *testing.T) {
@@ -84,9 +84,9 @@ func TestInterruptedRenewals(t *testing.T) {
 				killed := state.Sys().(syscall.WaitStatus).Signaled()
 				switch {
 				case strings.Contains(said, "cut off"):
-					t.Fatalf("%d: the renewal before left its mark: %s", i, said)
+					t.Fatalf("%d: the refresh before left its mark: %s", i, said)
 				case killed && spent:
-					whole++ // at its very end; had it not been saved, the next renewal would say so
+					whole++ // at its very end; had it not been saved, the next refresh would say so
 				case state.ExitCode() == 130 && spent:
 					middle++
 				case killed || state.ExitCode() == 130:

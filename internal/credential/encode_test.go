@@ -42,7 +42,7 @@ func TestEncodeAndDecode(t *testing.T) {
 	}
 }
 
-// A field that Encode forgets would be lost with the first renewal.
+// A field that Encode forgets would be lost with the first refresh.
 func TestEncodeKeepsEveryField(t *testing.T) {
 	v := reflect.ValueOf(*full())
 	for i := range v.NumField() {

@@ -145,7 +145,7 @@ func (p *peer) standard(t testing.TB) *Client {
 	return &Client{Config: standard(t, p.URL), HTTP: NewHTTP(), Timeout: time.Minute}
 }
 
-// refresh renews at the peer with the secrets of the tests.
+// refresh refreshes at the peer with the secrets of the tests.
 func refresh(c *Client) (*Reply, error) {
 	return c.Refresh(context.Background(), registration, oldRefresh, "https://app.example/cb?a=b c")
 }

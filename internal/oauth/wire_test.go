@@ -27,11 +27,11 @@ func TestTheWireForm(t *testing.T) {
 		_, err := c.Exchange(ctx, registration, c.NewAuthorization(redirect, nil), theCode)
 		return err
 	}
-	renew := func(c *Client) error {
+	refresh := func(c *Client) error {
 		_, err := refresh(c)
 		return err
 	}
-	renewBare := func(c *Client) error {
+	refreshBare := func(c *Client) error {
 		_, err := c.Refresh(ctx, registration, oldRefresh, "")
 		return err
 	}
@@ -46,13 +46,13 @@ func TestTheWireForm(t *testing.T) {
 		{"exchange", "moloni-on", exchange, "POST", "/v1/auth/grant", "form", false, map[string]string{
 			"grantType": "authorization_code", "code": theCode, "apiClientId": id, "clientSecret": secret,
 		}},
-		{"refresh", "moloni-on", renew, "POST", "/v1/auth/grant", "form", false, map[string]string{
+		{"refresh", "moloni-on", refresh, "POST", "/v1/auth/grant", "form", false, map[string]string{
 			"grantType": "refresh_token", "refreshToken": oldRefresh, "apiClientId": id, "clientSecret": secret,
 		}},
 		{"exchange", "moloni", exchange, "GET", "/v1/grant/", "query", false, map[string]string{
 			"grant_type": "authorization_code", "client_id": id, "client_secret": secret, "redirect_uri": redirect, "code": theCode,
 		}},
-		{"refresh", "moloni", renew, "GET", "/v1/grant/", "query", false, map[string]string{
+		{"refresh", "moloni", refresh, "GET", "/v1/grant/", "query", false, map[string]string{
 			"grant_type": "refresh_token", "client_id": id, "client_secret": secret, "refresh_token": oldRefresh,
 		}},
 		{"password", "moloni", func(c *Client) error {
@@ -64,10 +64,10 @@ func TestTheWireForm(t *testing.T) {
 		{"exchange", "mollie", exchange, "POST", "/oauth2/tokens", "form", true, map[string]string{
 			"grant_type": "authorization_code", "code": theCode, "redirect_uri": redirect,
 		}},
-		{"refresh", "mollie", renew, "POST", "/oauth2/tokens", "form", true, map[string]string{
+		{"refresh", "mollie", refresh, "POST", "/oauth2/tokens", "form", true, map[string]string{
 			"grant_type": "refresh_token", "refresh_token": oldRefresh, "redirect_uri": redirect,
 		}},
-		{"refresh without a redirect URI", "mollie", renewBare, "POST", "/oauth2/tokens", "form", true, map[string]string{
+		{"refresh without a redirect URI", "mollie", refreshBare, "POST", "/oauth2/tokens", "form", true, map[string]string{
 			"grant_type": "refresh_token", "refresh_token": oldRefresh,
 		}},
 		{"revoke", "mollie", func(c *Client) error {
@@ -77,7 +77,7 @@ func TestTheWireForm(t *testing.T) {
 		{"exchange", "moneybird", exchange, "POST", "/oauth/token", "form", false, map[string]string{
 			"grant_type": "authorization_code", "client_id": id, "client_secret": secret, "code": theCode, "redirect_uri": redirect,
 		}},
-		{"refresh", "moneybird", renew, "POST", "/oauth/token", "form", false, map[string]string{
+		{"refresh", "moneybird", refresh, "POST", "/oauth/token", "form", false, map[string]string{
 			"grant_type": "refresh_token", "client_id": id, "client_secret": secret, "refresh_token": oldRefresh,
 		}},
 		{"revoke", "moneybird", func(c *Client) error {
@@ -88,7 +88,7 @@ func TestTheWireForm(t *testing.T) {
 			_, err := c.ClientCredentials(ctx, registration, nil)
 			return err
 		}, "POST", "/api/v1/auth/token", "json", false, map[string]string{"clientId": id, "clientSecret": secret}},
-		{"refresh", "monta", renew, "POST", "/api/v1/auth/refresh", "json", false, map[string]string{"refreshToken": oldRefresh}},
+		{"refresh", "monta", refresh, "POST", "/api/v1/auth/refresh", "json", false, map[string]string{"refreshToken": oldRefresh}},
 		{"mint with scopes", "acme", func(c *Client) error {
 			_, err := c.ClientCredentials(ctx, registration, []string{"a.read", "b.write"})
 			return err

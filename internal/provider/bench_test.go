@@ -2,7 +2,7 @@ package provider
 
 import "testing"
 
-// What a renewal does before it asks, and a fresh token does not.
+// What a refresh does before it asks, and a fresh token does not.
 func BenchmarkFind(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -12,7 +12,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-func TestAPIRenewsATokenThatIsNotAccepted(t *testing.T) {
+func TestAPIRefreshesATokenThatIsNotAccepted(t *testing.T) {
 	w := newWorld(t)
 	w.login(moneybird)
 	get := func(path string) (string, int, error) {

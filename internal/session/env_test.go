@@ -216,7 +216,7 @@ func TestOnRotateTwoAtOnce(t *testing.T) {
 		t.Errorf("%d worked, on_rotate was called %d times", worked, len(w.received()))
 	}
 	w.asked(moloniOn, 1)
-	// Neither does a later one, or one that is told to renew.
+	// Neither does a later one, or one that is told to refresh.
 	_, err := w.session().Refresh(t.Context(), moloniOn)
 	mustFail(t, err, fail.LoginNeeded, "was replaced on")
 	w.asked(moloniOn, 1)
@@ -407,7 +407,7 @@ func TestOnRotateThatFails(t *testing.T) {
 	w.asked(moloniOn, 2)
 }
 
-// The rescued access token is over: once on_rotate works, the renewal goes on from the rescued one.
+// The rescued access token is over: once on_rotate works, the refresh goes on from the rescued one.
 func TestOnRotateGoesOnFromTheRescuedToken(t *testing.T) {
 	w := newCI(t, moloniOn)
 	w.does("fail")
@@ -617,7 +617,7 @@ func TestOnRotateAfterAnAnswerThatSpendsNothing(t *testing.T) {
 	mustFail(t, err, fail.Unavailable, "retry later")
 	w.mustToken()
 	if w.hasSaid("cut off") {
-		t.Error("a renewal that came to its end is called cut off")
+		t.Error("a refresh that came to its end is called cut off")
 	}
 	w = newCI(t, moloniOn)
 	w.hold("an-unknown-token")

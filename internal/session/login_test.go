@@ -12,7 +12,7 @@ import (
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
-func TestLoginOverARunningRenewal(t *testing.T) {
+func TestLoginDuringARefresh(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	result := make(chan error, 1)
@@ -59,7 +59,7 @@ func TestLoginIsNewerThanWhatIsStoredMeanwhile(t *testing.T) {
 	}
 }
 
-// A renewal that waited for the lock goes on with the new login.
+// A refresh that waited for the lock goes on with the new login.
 func TestRefreshAfterALogin(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
@@ -82,10 +82,10 @@ func TestLoginThatCannotHaveTheLock(t *testing.T) {
 	w.login(moloniOn)
 	locked, done := make(chan struct{}), make(chan struct{})
 	w.onArrival("refresh", func() { close(locked); <-done })
-	renewed := make(chan error, 1)
+	refreshed := make(chan error, 1)
 	go func() {
 		_, err := w.session().Refresh(context.Background(), moloniOn)
-		renewed <- err
+		refreshed <- err
 	}()
 	<-locked
 	s := w.session()
@@ -93,7 +93,7 @@ func TestLoginThatCannotHaveTheLock(t *testing.T) {
 	_, err := s.Login(t.Context(), moloniOn, Login{StaticToken: "the-new-login"})
 	close(done)
 	mustFail(t, err, fail.Store, "could not be saved")
-	if err := <-renewed; err != nil {
+	if err := <-refreshed; err != nil {
 		t.Fatal(err)
 	}
 	if c := mustToken(t, w.session(), moloniOn, 0); c.AccessToken != "the-new-login" {
@@ -131,7 +131,7 @@ func TestLoginThatCannotBeSaved(t *testing.T) {
 		_, err := s.Login(t.Context(), moloniOn, Login{StaticToken: "the-new-login"})
 		mustFail(t, err, fail.Store, "could not be saved")
 		if what != "write" {
-			// A renewal that was under way saves what it got.
+			// A refresh that was under way saves what it got.
 			c.Generation++
 			w.put(c)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
-// rescued makes a login that was renewed and could not be saved, and returns the renewed credential.
+// rescued makes a login that was refreshed and could not be saved, and returns the refreshed credential.
 func (w *world) rescued(name account.Name) *credential.Credential {
 	w.t.Helper()
 	s, f := w.withStore()
@@ -29,7 +29,7 @@ func (w *world) rescued(name account.Name) *credential.Credential {
 	return c
 }
 
-func TestRenewalThatCannotBeSavedIsRescued(t *testing.T) {
+func TestRefreshThatCannotBeSavedIsRescued(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	c := w.rescued(moloniOn)

@@ -217,12 +217,12 @@ func (w *world) expire(name account.Name, what string) {
 	}
 }
 
-// asked checks how many renewals arrived, and that none of them brought a token that was spent.
+// asked checks how many refreshes arrived, and that none of them brought a token that was spent.
 func (w *world) asked(name account.Name, want int) {
 	w.t.Helper()
 	st := w.server.Stats()[name.Provider]
 	if got := st.Requests["refresh"]; got != want {
-		w.t.Errorf("%d renewals arrived, not %d", got, want)
+		w.t.Errorf("%d refreshes arrived, not %d", got, want)
 	}
 	if st.ReusedRefreshTokens != 0 {
 		w.t.Errorf("%d spent refresh tokens were sent again", st.ReusedRefreshTokens)
@@ -238,7 +238,7 @@ func (w *world) mustBeThere(path string, want bool) {
 	}
 }
 
-// works checks that the login is alive: it can be renewed, by what is kept.
+// works checks that the login is alive: it can be refreshed, by what is kept.
 func (w *world) works(name account.Name) {
 	w.t.Helper()
 	c, err := w.session().Refresh(context.Background(), name)
@@ -339,7 +339,7 @@ func (f *flaky) Unseal(sealed []byte) ([]byte, error) { return f.Store.(store.Se
 
 var errFull = fail.New(fail.Store, "no space left on device")
 
-// onlyMarks lets the mark of a renewal through and fails every other Put.
+// onlyMarks lets the mark of a refresh through and fails every other Put.
 func onlyMarks(c *credential.Credential) error {
 	if c.Presented.IsZero() {
 		return errFull
@@ -361,24 +361,24 @@ func TestTokenAsksNobodyWhileItIsFresh(t *testing.T) {
 	mustFail(t, err, fail.NotLoggedIn, "not logged in to monta")
 }
 
-func TestTokenRenewsOnceACall(t *testing.T) {
+func TestTokenRefreshesOnceACall(t *testing.T) {
 	w := newWorld(t)
 	old := w.login(moloniOn)
 	w.pass(59*time.Minute + 30*time.Second)
 	c := mustToken(t, w.session(), moloniOn, time.Minute)
 	if c.AccessToken == old.AccessToken || c.RefreshToken == old.RefreshToken || c.Generation != 2 {
-		t.Error("the token was not renewed")
+		t.Error("the token was not refreshed")
 	}
 	if !w.kept(moloniOn).Equal(c) {
 		t.Error("something else was saved than was handed out")
 	}
 	w.asked(moloniOn, 1)
-	// A token that lives shorter than what is asked for is renewed once, and handed out.
+	// A token that lives shorter than what is asked for is refreshed once, and handed out.
 	mustToken(t, w.session(), moloniOn, 48*time.Hour)
 	w.asked(moloniOn, 2)
 }
 
-func TestManyAtOnceRenewOnce(t *testing.T) {
+func TestManyAtOnceRefreshOnce(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)
 	w.pass(2 * time.Hour)
@@ -408,7 +408,7 @@ func TestWrongClock(t *testing.T) {
 	w.asked(moloniOn, 1)
 }
 
-func TestStaticTokenIsNotRenewed(t *testing.T) {
+func TestStaticTokenIsNotRefreshed(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.session().Login(t.Context(), moneybird, Login{StaticToken: "a-static-token"}); err != nil {
 		t.Fatal(err)
@@ -425,7 +425,7 @@ func TestStaticTokenIsNotRenewed(t *testing.T) {
 	}
 }
 
-// Without a state folder nothing is renewed, and none is made where tokencli happens to run.
+// Without a state folder nothing is refreshed, and none is made where tokencli happens to run.
 func TestNoStateFolder(t *testing.T) {
 	w := newWorld(t)
 	w.login(moloniOn)

@@ -34,7 +34,7 @@ func TestInterruptedAfterTheMark(t *testing.T) {
 	_, err := w.session().Refresh(ctx, moloniOn)
 	mustFail(t, err, fail.Interrupted, "saved first")
 	if c := w.kept(moloniOn); c.Generation != 2 || !c.Presented.IsZero() {
-		t.Error("the renewal was not saved")
+		t.Error("the refresh was not saved")
 	}
 	w.onArrival("refresh", func() {})
 	w.works(moloniOn)
@@ -151,8 +151,8 @@ func TestAnswerOfWhichOnlyTheRefreshTokenIsGood(t *testing.T) {
 	w.works(moloniOn)
 }
 
-// A process that does not share our lock (another machine with the same keychain) renewed meanwhile.
-func TestRefusalAfterAnotherRenewed(t *testing.T) {
+// A process that does not share our lock (another machine with the same keychain) refreshed meanwhile.
+func TestRefusalAfterAnotherRefreshed(t *testing.T) {
 	w := newWorld(t)
 	old := w.login(moloniOn)
 	w.expire(moloniOn, "refresh")
@@ -177,8 +177,8 @@ func TestRefusalAfterAnotherRenewed(t *testing.T) {
 	w.works(moloniOn)
 }
 
-// What the other one saved is over as well, and is renewed; that renewal cannot be saved.
-func TestRefusalAfterAnotherRenewedLongAgo(t *testing.T) {
+// What the other one saved is over as well, and is refreshed; that refresh cannot be saved.
+func TestRefusalAfterAnotherRefreshedLongAgo(t *testing.T) {
 	w := newWorld(t)
 	old := w.login(moloniOn)
 	w.expire(moloniOn, "refresh")
@@ -332,7 +332,7 @@ func TestMintAfterADeadRefreshToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if w.hasSaid("cut off") {
-		t.Error("a renewal that came to its end is called cut off")
+		t.Error("a refresh that came to its end is called cut off")
 	}
 	if n := w.server.Stats()["monta"].Mints; n != 1 {
 		t.Errorf("%d mints", n)
@@ -340,7 +340,7 @@ func TestMintAfterADeadRefreshToken(t *testing.T) {
 	w.works(monta)
 }
 
-func TestNothingToRenewWith(t *testing.T) {
+func TestNothingToRefreshWith(t *testing.T) {
 	w := newWorld(t)
 	c := w.login(moloniOn)
 	c.RefreshToken = ""
@@ -371,7 +371,7 @@ func TestLockThatIsNotHad(t *testing.T) {
 	w.asked(moloniOn, 0)
 }
 
-func TestRevokedWhileARenewalWaits(t *testing.T) {
+func TestRevokedWhileARefreshWaits(t *testing.T) {
 	w := newWorld(t)
 	w.login(moneybird)
 	release, _, err := w.locks().Try(t.Context(), moneybird)
