@@ -38,6 +38,9 @@ machine, tokencli listens there. With urn:ietf:wg:oauth:2.0:oob, the provider sh
 other, you paste the URL that the browser ends up on. While tokencli listens, it accepts a pasted URL or code
 as well, so a login also works over SSH.
 
+With --grant device_code, where the provider has it, you approve the login on another device, such as your
+phone: tokencli shows a code and the address to open there.
+
 The client id and secret come from --client-id, the environment, config.yaml or the stored login; on a
 terminal, tokencli asks for what is missing. A secret is never taken from a flag. If you have no client and
 the server registers clients (RFC 7591), tokencli registers one, which revoke deletes.
@@ -76,7 +79,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
 	f.StringArrayVar(&o.AddScopes, "add-scope", nil, "request `SCOPE` in addition to the scopes of the stored login; may be repeated")
 	f.StringVar(&o.RedirectURI, "redirect-uri", "", "use the redirect `URI`, which must be registered with the client")
-	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: authorization_code, password or client_credentials")
+	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: authorization_code, device_code, password or client_credentials")
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
 	f.StringVar(&o.Receive.Browser, "browser", "", "open the browser with `CMD`")
 	f.Var(&timeout, "timeout", "wait at most `DURATION` for the login")
@@ -174,6 +177,7 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	if isTerminal(os.Stderr) {
 		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
 	}
+	o.ShowDevice = func(d session.Device) { a.showDevice(name, d, o) }
 	o.Receive.SystemOpener = browserOpener()
 	o.Receive.Next = "tokencli token " + name.String()
 	c, err := s.Login(ctx, name, o.Login)

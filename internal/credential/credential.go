@@ -17,6 +17,7 @@ type Grant string
 // The grants. Static is a token that was handed out by other means and is only kept.
 const (
 	AuthorizationCode Grant = "authorization_code"
+	DeviceCode        Grant = "device_code"
 	Password          Grant = "password"
 	ClientCredentials Grant = "client_credentials"
 	Static            Grant = "static"

@@ -6,6 +6,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // Client carries out the requests of one login. It is safe for concurrent use.
@@ -21,18 +23,27 @@ type Client struct {
 // token is the one function through which every token request goes.
 func (c *Client) token(ctx context.Context, grant string, r Registration, values map[string]string) (*Reply, error) {
 	path := "token." + grant
-	request := c.Definition.Token[grant]
-	if request == nil {
-		return nil, c.unknown(path)
-	}
-	if request.URL == "" {
-		return nil, c.unknown(path + ".url")
+	request, err := c.request(path)
+	if err != nil {
+		return nil, err
 	}
 	a, err := c.send(ctx, path, request, r.values(values))
 	if err != nil {
 		return nil, err
 	}
 	return c.read(a)
+}
+
+// request returns the request that the definition describes at the path of a kind.
+func (c *Client) request(path string) (*provider.Request, error) {
+	request := c.Definition.Request(path)
+	if request == nil {
+		return nil, c.unknown(path)
+	}
+	if request.URL == "" {
+		return nil, c.unknown(path + ".url")
+	}
+	return request, nil
 }
 
 func (c *Client) timeout() time.Duration {

@@ -39,7 +39,7 @@ func (m *Metadata) complete(d *provider.Definition) {
 		}
 		requests[d.Revoke.Request] = m.RevocationEndpoint
 	}
-	if d.DeviceAuthorization == nil && d.Has("device_code") {
+	if d.DeviceAuthorization == nil && d.Has(provider.DeviceCode) {
 		d.DeviceAuthorization = provider.NewRequest()
 	}
 	if d.DeviceAuthorization != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/jwt"
 )
@@ -41,11 +42,16 @@ func (c *Client) checkIDToken(a *Authorization, clientID string, r *Reply) error
 	if a.nonce == "" || r.Scopes != nil && !slices.Contains(r.Scopes, "openid") {
 		return nil
 	}
+	return c.checkClaims(r.IDToken, clientID, a.nonce)
+}
+
+// checkClaims checks the claims of an ID token; an empty nonce is not compared.
+func (c *Client) checkClaims(token credential.Secret, clientID, nonce string) error {
 	refused := func(why string) error {
 		return fail.New(fail.Refused, "the ID token of %s is refused: %s", c.Definition.Title, why)
 	}
 	var found claims
-	if jwt.Claims(r.IDToken.Reveal(), &found) != nil {
+	if jwt.Claims(token.Reveal(), &found) != nil {
 		return refused("it is missing or not a JWT")
 	}
 	var audience []string // one string or a list (RFC 7519 4.1.3)
@@ -60,7 +66,7 @@ func (c *Client) checkIDToken(a *Authorization, clientID string, r *Reply) error
 		return refused("it is for another client")
 	case !c.now().Before(time.Unix(int64(found.Expires), 0).Add(maxClockSkew)):
 		return refused("it has expired")
-	case found.Nonce != a.nonce:
+	case nonce != "" && found.Nonce != nonce:
 		return refused("its nonce is not the one of this login")
 	}
 	return nil

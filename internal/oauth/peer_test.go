@@ -114,8 +114,7 @@ func (p *peer) client(t testing.TB, name string) *Client {
 // standard returns a definition that is silent wherever the standard speaks, with PKCE and Basic.
 func standard(t testing.TB, base string) *Config {
 	t.Helper()
-	dir := t.TempDir()
-	text := `name: acme
+	return written(t, base, `name: acme
 docs: https://acme.example/
 checked: 2026-11-22
 client: {create: there, secret: optional}
@@ -129,7 +128,13 @@ token:
 api: {url: "https://acme.example/api/"}
 whoami: [{url: "https://acme.example/me", show: [{name: name, path: name}]}]
 revoke: {request: {url: "https://acme.example/revoke"}}
-`
+`)
+}
+
+// written returns the configuration of a definition of acme, moved to base.
+func written(t testing.TB, base, text string) *Config {
+	t.Helper()
+	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/acme.yaml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const (
 )
 
 // secretHolders are the placeholders whose values must never reach a message.
-var secretHolders = []string{"client_secret", "code", "code_verifier", "refresh_token", "password", "token"}
+var secretHolders = []string{"client_secret", "code", "code_verifier", "device_code", "refresh_token", "password", "token"}
 
 // send builds and sends a request that carries a credential, and reads the answer. It tries again only if
 // nothing was spent: the connection was refused, or the provider stated when to retry. An answer is waited for
@@ -39,17 +39,20 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 
 // sendWithin is send within the bound of a larger operation.
 func (c *Client) sendWithin(ctx, bound context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
-	return c.try(ctx, bound, func() (*answer, error) {
-		req, err := c.build(bound, path, r, values)
-		if err != nil {
-			return nil, err
-		}
-		a, err := c.roundTrip(req, secretsIn(values))
-		if a != nil {
-			a.login = sendsLogin(values)
-		}
-		return a, err
-	})
+	return c.try(ctx, bound, func() (*answer, error) { return c.once(bound, path, r, values) })
+}
+
+// once builds and sends a request and reads the answer, without another try.
+func (c *Client) once(bound context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
+	req, err := c.build(bound, path, r, values)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.roundTrip(req, secretsIn(values))
+	if a != nil {
+		a.login = sendsLogin(values)
+	}
+	return a, err
 }
 
 func secretsIn(values map[string]string) []string {
@@ -64,7 +67,7 @@ func secretsIn(values map[string]string) []string {
 
 // sendsLogin reports whether more than the client's own credentials is sent.
 func sendsLogin(values map[string]string) bool {
-	for _, holder := range []string{"code", "refresh_token", "password", "token"} {
+	for _, holder := range []string{"code", "device_code", "refresh_token", "password", "token"} {
 		if values[holder] != "" {
 			return true
 		}

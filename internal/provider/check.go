@@ -172,7 +172,7 @@ func (c *checker) grants(d *Definition) {
 			c.add("grants", "%s needs token.%s", grant, grant)
 		case grant == AuthorizationCode && d.Authorize == nil:
 			c.add("grants", "%s needs authorize", grant)
-		case grant == "device_code" && d.DeviceAuthorization == nil:
+		case grant == DeviceCode && d.DeviceAuthorization == nil:
 			c.add("grants", "%s needs device_authorization", grant)
 		}
 		if (grant == "jwt_bearer" || grant == "token_exchange") && d.Assertion == nil {

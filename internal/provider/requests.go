@@ -9,6 +9,7 @@ import (
 // Refresh.
 const (
 	AuthorizationCode = "authorization_code"
+	DeviceCode        = "device_code"
 	Refresh           = "refresh"
 	Password          = "password"
 	ClientCredentials = "client_credentials"
@@ -45,7 +46,7 @@ func grantKinds() []Kind {
 			needs:    []string{"code"},
 		},
 		{
-			Path: "token.device_code", Grant: "device_code", // RFC 8628 3.4
+			Path: "token.device_code", Grant: DeviceCode, // RFC 8628 3.4
 			standard: [][2]string{{"grant_type", "urn:ietf:params:oauth:grant-type:device_code"}, {"device_code", "{device_code}"}, {"resource", "{resource}"}},
 			holders:  []string{"device_code", "resource"},
 			needs:    []string{"device_code"},

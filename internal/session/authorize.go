@@ -44,12 +44,8 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	waiting := ctx
-	if p.flags.Timeout > 0 {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeout(ctx, p.flags.Timeout)
-		defer cancel()
-	}
+	waiting, cancel := p.waiting(ctx)
+	defer cancel()
 	answer, err := receiver.Receive(waiting, address)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 // checkHandOver refuses to hand over a login that has no refresh token, or to a command that cannot be run.
 func (p *plan) checkHandOver() error {
 	switch p.grant {
-	case credential.AuthorizationCode, credential.Password:
+	case credential.AuthorizationCode, credential.DeviceCode, credential.Password:
 	default:
 		return fail.New(fail.Usage, "the grant %s has no refresh token to hand over", p.grant)
 	}

@@ -32,6 +32,8 @@ type Login struct {
 	Yes bool
 	// Ask asks the user for something that is missing; nil: nobody can be asked.
 	Ask Asker
+	// ShowDevice shows the user how to approve a login on another device; nil: Tell gets it.
+	ShowDevice func(Device)
 	// Receive are the settings of the callback; what the login itself decides is filled in.
 	Receive callback.Options
 	// Timeout bounds the wait for the user.
@@ -168,6 +170,8 @@ func (p *plan) run(ctx context.Context) (*credential.Credential, error) {
 		c = p.static()
 	case p.grant == credential.ClientCredentials:
 		c, err = p.mint(ctx)
+	case p.grant == credential.DeviceCode:
+		c, err = p.device(ctx)
 	case p.grant == credential.Password:
 		c, err = p.password(ctx)
 	}
