@@ -29,12 +29,14 @@ keychain-test: ## run the keychain tests against a real Secret Service, in a ses
 
 .PHONY: vault-test
 vault-test: ## run the tests of the vault store against a real Vault server (built on first use, minutes)
-	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session ./internal/acceptance
+	vault=$$(.ci/tools testvault) && export TOKENCLI_TEST_VAULT=$$vault && \
+	go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session && \
+	go test -count=1 -parallel 16 -run 'Vault|Script/vault' ./internal/acceptance -vault-outages 1
 
 .PHONY: vault-soak
-vault-soak: ## drive the vault store: many machines, kills, thousands of accounts; prints figures (docs/team.md)
-	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -v -timeout 2h -run VaultSoak ./internal/acceptance \
-		-vault-rounds 50 -vault-kills 200 -vault-accounts 10000
+vault-soak: ## drive the vault store: many machines, kills, outages, thousands of accounts; prints figures (docs/team.md)
+	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -v -timeout 2h -parallel 32 -run 'VaultSoak|VaultOutages' ./internal/acceptance \
+		-vault-rounds 50 -vault-kills 200 -vault-accounts 10000 -vault-outages 3
 
 CONFORMANCE_FLAGS ?=
 

@@ -1,0 +1,56 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"strings"
+	"testing"
+)
+
+// A server on disk, over TLS, is restarted and unsealed between a login, a token and a refresh. The certificate
+// is trusted because VAULT_CACERT names it, and for no other reason.
+func TestVaultOnDisk(t *testing.T) {
+	tm := newDiskTeam(t)
+	direct := "VAULT_ADDR=" + tm.vault.address // not through the gate
+	first := tm.token("m1", direct)
+	if first.exit != 0 || first.stdout != tm.record["access_token"] {
+		t.Fatalf("after the login: %+v", first)
+	}
+	if got := tm.token("m1", direct, "VAULT_CACERT="); got.exit != 7 || !strings.Contains(got.stderr, "certificate") {
+		t.Errorf("without the CA: %+v", got)
+	}
+	tm.vault.kill()
+	if got := tm.token("m1", direct); got.exit != 7 || !strings.Contains(got.stderr, "cannot be reached: ") {
+		t.Errorf("without a server: %+v", got)
+	}
+	if err := tm.vault.start(); err != nil {
+		t.Fatal(err)
+	}
+	if got := tm.token("m1", direct); got.exit != 7 || !strings.Contains(got.stderr, " is sealed") {
+		t.Errorf("sealed after a restart: %+v", got)
+	}
+	if err := tm.vault.unseal(); err != nil {
+		t.Fatal(err)
+	}
+	if got := tm.token("m1", direct); got.exit != 0 || got.stdout != first.stdout {
+		t.Errorf("after unsealing: %+v", got)
+	}
+	tm.expire()
+	refreshed := tm.token("m1", direct)
+	if refreshed.exit != 0 || refreshed.stdout == first.stdout {
+		t.Fatalf("refresh: %+v", refreshed)
+	}
+	tm.vault.kill()
+	if err := tm.vault.restart(); err != nil {
+		t.Fatal(err)
+	}
+	if got := tm.token("m2", direct); got.exit != 0 || got.stdout != refreshed.stdout {
+		t.Errorf("after another restart: %+v", got)
+	}
+	if tm.refreshes() != 1 || tm.reused() != 0 {
+		t.Errorf("%d refreshes, %d reused", tm.refreshes(), tm.reused())
+	}
+	if rescues := tm.mustKeepNothing(); rescues != nil {
+		t.Errorf("rescue files: %q", rescues)
+	}
+}
