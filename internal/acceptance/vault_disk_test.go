@@ -10,6 +10,7 @@ import (
 // A server on disk, over TLS, is restarted and unsealed between a login, a token and a refresh. The certificate
 // is trusted because VAULT_CACERT names it, and for no other reason.
 func TestVaultOnDisk(t *testing.T) {
+	t.Parallel()
 	tm := newDiskTeam(t)
 	direct := "VAULT_ADDR=" + tm.vault.address // not through the gate
 	first := tm.token("m1", direct)

@@ -96,9 +96,9 @@ func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, machine str
 			}
 		})
 	}
-	act, came := p.act, false
+	act, came := p.act, make(chan struct{})
 	p.act = func(ctx context.Context) {
-		came = true
+		close(came)
 		if act != nil {
 			act(ctx)
 		}
@@ -108,8 +108,10 @@ func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, machine str
 	tm.gate.arm(p)
 	got := tm.token(machine)
 	end()
-	if !came {
-		tm.t.Errorf("%s, %v: the process ended before: %+v", o.name, at, got)
+	select {
+	case <-came:
+	default:
+		tm.t.Fatalf("%s, %v: the process ended before: %+v", o.name, at, got)
 	}
 	return got
 }
@@ -145,15 +147,13 @@ func (tm *vaultTeam) outage(o outage, at moment, back time.Duration, sent bool) 
 	what := fmt.Sprintf("%s for %v, %v", o.name, back, at)
 	tm.expire()
 	spent, reused := tm.spent(), tm.reused()
-	var others []outcome
-	var wg sync.WaitGroup
-	first := tm.endure(o, at, back, "m1", func() { wg.Go(func() { others = tm.crowd("m2") }) })
+	others := make(chan []outcome, 1)
+	first := tm.endure(o, at, back, "m1", func() { go func() { others <- tm.crowd("m2") }() })
 	if first.exit != 0 && (first.exit != 7 || sent) {
 		tm.t.Errorf("%s: %+v", what, first)
 	}
 	all := tm.crowd("m1", "m3")
-	wg.Wait()
-	for _, other := range append(others, first) {
+	for _, other := range append(<-others, first) {
 		if other.exit == 0 {
 			all = append(all, other)
 		} else if other.exit != 7 || other.stdout != "" {
@@ -191,8 +191,8 @@ func TestVaultOutagesBeyondTheBound(t *testing.T) {
 				if rescues := tm.mustKeepNothing(); len(rescues) != 1 {
 					t.Errorf("rescue files %q", rescues)
 				}
-				tm.mustAgree("m1", append(tm.crowd("m1"), first))
-				tm.mustAgree("m2", append(tm.crowd("m2"), first))
+				first.exit = 0
+				tm.mustAgree("afterwards", slices.Concat([]outcome{first}, tm.crowd("m1"), tm.crowd("m2")))
 				if rescues := tm.mustKeepNothing(); rescues != nil {
 					t.Errorf("rescue files %q", rescues)
 				}
