@@ -86,7 +86,7 @@ fi
 `
 
 // grants are the values of --grant.
-var grants = []string{"authorization_code", "device_code", "password", "client_credentials"}
+var grants = []string{"authorization_code", "device_code", "password", "client_credentials", "jwt_bearer", "token_exchange"}
 
 // completeAccount offers the accounts for a command that takes one.
 func (a *app) completeAccount(cmd *cobra.Command, given []string, word string) ([]string, cobra.ShellCompDirective) {

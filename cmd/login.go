@@ -79,7 +79,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
 	f.StringArrayVar(&o.AddScopes, "add-scope", nil, "request `SCOPE` in addition to the scopes of the stored login; may be repeated")
 	f.StringVar(&o.RedirectURI, "redirect-uri", "", "use the redirect `URI`, which must be registered with the client")
-	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: authorization_code, device_code, password or client_credentials")
+	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: "+strings.Join(grants[:len(grants)-1], ", ")+" or "+grants[len(grants)-1])
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
 	f.StringVar(&o.Receive.Browser, "browser", "", "open the browser with `CMD`")
 	f.Var(&timeout, "timeout", "wait at most `DURATION` for the login")

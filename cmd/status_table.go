@@ -76,7 +76,7 @@ func urgency(a, b accountStatus, now time.Time) int {
 		switch {
 		case st.NeedsLogin(0, now):
 			return 0, time.Time{}
-		case !expiry.IsZero() && string(st.Grant) != session.GrantClient:
+		case !expiry.IsZero() && !st.Grant.Mints():
 			return 1, expiry
 		}
 		return 2, time.Time{}

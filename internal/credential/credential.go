@@ -20,8 +20,16 @@ const (
 	DeviceCode        Grant = "device_code"
 	Password          Grant = "password"
 	ClientCredentials Grant = "client_credentials"
+	JWTBearer         Grant = "jwt_bearer"     // RFC 7523 2.1
+	TokenExchange     Grant = "token_exchange" // RFC 8693
 	Static            Grant = "static"
 )
+
+// Mints reports whether the grant needs no person, so that it can be repeated in place of a refresh.
+func (g Grant) Mints() bool { return g == ClientCredentials || g.Asserts() }
+
+// Asserts reports whether the grant exchanges a JWT that somebody else issued.
+func (g Grant) Asserts() bool { return g == JWTBearer || g == TokenExchange }
 
 // Credential is everything that is kept for an account. With it and the provider's definition a token can
 // be refreshed. The zero time means "unknown" or "never". A Credential is a plain value; copies share the

@@ -47,7 +47,9 @@ type basicAuth struct{ encode func(string) string }
 func (b basicAuth) authenticate(r Registration, params map[string][]string, header http.Header) {
 	if r.Secret == "" {
 		// A public client names itself in the body (RFC 6749 3.2.1).
-		params["client_id"] = []string{r.ID}
+		if r.ID != "" {
+			params["client_id"] = []string{r.ID}
+		}
 		return
 	}
 	request := http.Request{Header: header}

@@ -119,7 +119,7 @@ func TestARefusedMintIsTheClientsFault(t *testing.T) {
 		_ = checkFate(t, "monta", a, fail.Refused, unspent)
 	}
 	p := newPeer(t, replies(401, `{"message":"Unauthorized"}`))
-	_, err := p.client(t, "monta").ClientCredentials(t.Context(), registration, nil)
+	_, err := p.client(t, "monta").Mint(t.Context(), provider.ClientCredentials, registration, "", nil)
 	if e := failure(t, err); e.Fail.Kind != fail.Refused || e.Ended {
 		t.Errorf("mint: %d, ended %t", e.Fail.Kind, e.Ended)
 	}

@@ -21,7 +21,7 @@ const (
 )
 
 // secretHolders are the placeholders whose values must never reach a message.
-var secretHolders = []string{"client_secret", "code", "code_verifier", "device_code", "refresh_token", "password", "token"}
+var secretHolders = []string{"client_secret", "code", "code_verifier", "device_code", "refresh_token", "password", "token", "assertion"}
 
 // send builds and sends a request that carries a credential, and reads the answer. It tries again only if
 // nothing was spent: the connection was refused, or the provider stated when to retry. An answer is waited for

@@ -85,12 +85,12 @@ func TestTheWireForm(t *testing.T) {
 			return err
 		}, "POST", "/oauth/revoke", "form", false, map[string]string{"client_id": id, "client_secret": secret, "token": oldRefresh}},
 		{"mint", "monta", func(c *Client) error {
-			_, err := c.ClientCredentials(ctx, registration, nil)
+			_, err := c.Mint(ctx, provider.ClientCredentials, registration, "", nil)
 			return err
 		}, "POST", "/api/v1/auth/token", "json", false, map[string]string{"clientId": id, "clientSecret": secret}},
 		{"refresh", "monta", refresh, "POST", "/api/v1/auth/refresh", "json", false, map[string]string{"refreshToken": oldRefresh}},
 		{"mint with scopes", "acme", func(c *Client) error {
-			_, err := c.ClientCredentials(ctx, registration, []string{"a.read", "b.write"})
+			_, err := c.Mint(ctx, provider.ClientCredentials, registration, "", []string{"a.read", "b.write"})
 			return err
 		}, "POST", "/token", "form", true, map[string]string{"grant_type": "client_credentials", "scope": "a.read b.write"}},
 		{"public client", "acme", func(c *Client) error {

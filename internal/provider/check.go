@@ -175,7 +175,7 @@ func (c *checker) grants(d *Definition) {
 		case grant == DeviceCode && d.DeviceAuthorization == nil:
 			c.add("grants", "%s needs device_authorization", grant)
 		}
-		if (grant == "jwt_bearer" || grant == "token_exchange") && d.Assertion == nil {
+		if (grant == JWTBearer || grant == TokenExchange) && d.Assertion == nil {
 			c.add("grants", "%s needs assertion", grant)
 		}
 	}

@@ -13,6 +13,8 @@ const (
 	Refresh           = "refresh"
 	Password          = "password"
 	ClientCredentials = "client_credentials"
+	JWTBearer         = "jwt_bearer"
+	TokenExchange     = "token_exchange"
 	StaticToken       = "static" // a grant without a request
 )
 
@@ -64,13 +66,13 @@ func grantKinds() []Kind {
 			needs:    []string{"client_id", "client_secret"},
 		},
 		{
-			Path: "token.jwt_bearer", Grant: "jwt_bearer", // RFC 7523 2.1
+			Path: "token.jwt_bearer", Grant: JWTBearer, // RFC 7523 2.1
 			standard: [][2]string{{"grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, {"assertion", "{assertion}"}, {"scope", "{scope}"}, {"resource", "{resource}"}},
 			holders:  []string{"assertion", "scope", "resource"},
 			needs:    []string{"assertion"},
 		},
 		{
-			Path: "token.token_exchange", Grant: "token_exchange", // RFC 8693 2.1
+			Path: "token.token_exchange", Grant: TokenExchange, // RFC 8693 2.1
 			standard: [][2]string{
 				{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"},
 				{"subject_token", "{assertion}"},

@@ -19,7 +19,7 @@ import (
 type Method struct {
 	Client  oauth.Registration // what the client authenticates with
 	Refresh bool               // with the refresh token (RFC 6749 6)
-	Mint    bool               // with the client's own id and secret (RFC 6749 4.4)
+	Mint    bool               // by repeating a grant that needs no person
 }
 
 // Method decides whether and how a credential can be refreshed; the failure says why not. It is the only
@@ -38,7 +38,7 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	}
 	// Only the account's own variable: a fallback would send one client's secret for another's.
 	secret := credential.Secret(name.Own(r.Getenv, account.ClientSecret))
-	if secret == "" {
+	if secret == "" || c.ClientID == "" { // the login was made without a client
 		secret = c.ClientSecret
 	}
 	readOnly := r.Store.Traits().ReadOnly
@@ -48,7 +48,8 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 		}
 	}
 	m := &Method{Client: oauth.Registration{ID: c.ClientID, Secret: secret.Reveal()}}
-	m.Mint = c.Grant == credential.ClientCredentials && c.ClientID != "" && secret != ""
+	cannotMint := r.cannotMint(c, d, secret)
+	m.Mint = cannotMint == nil
 	ended := !c.Ended.IsZero() && secret == c.ClientSecret && !force
 	expired := c.RefreshExpired(r.Now()) && !force
 	m.Refresh = c.RefreshToken != "" && !ended && !expired && (d == nil || d.Token[provider.Refresh] != nil)
@@ -61,6 +62,8 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 			Advise(fail.DoKeepRotated, name.Var(account.AccessToken))
 	case m.Refresh || m.Mint:
 		return m, nil
+	case c.Grant.Asserts():
+		return nil, cannotMint
 	}
 	why := "the access token has expired and there is no refresh token"
 	switch {
@@ -72,6 +75,17 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	e := loginAgain(name, "%s", why)
 	e.Err = ErrExpired
 	return nil, e
+}
+
+// cannotMint returns why the grant of a credential cannot be repeated; nil: it can.
+func (r *Refresher) cannotMint(c *credential.Credential, d *provider.Definition, secret credential.Secret) error {
+	switch {
+	case c.Grant.Asserts() && d == nil, c.Grant == credential.ClientCredentials && c.ClientID != "" && secret != "":
+		return nil
+	case c.Grant.Asserts():
+		return r.HasAssertion(c.Account, d)
+	}
+	return ErrExpired
 }
 
 // ErrExpired says that a credential cannot be refreshed because the login has ended or expired, or has no
@@ -93,6 +107,8 @@ func Moved(c *credential.Credential) error {
 func missingClient(c *credential.Credential, d *provider.Definition) error {
 	var setting string
 	switch {
+	case c.ClientID == "" && c.Grant.Asserts() && !d.SecretRequired():
+		return nil // the assertion identifies the caller (RFC 7521 4.1, RFC 8693 2.1)
 	case c.ClientID == "":
 		setting = account.ClientID
 	case c.ClientSecret == "" && d.SecretRequired():

@@ -266,7 +266,7 @@ func (f *flight) request(ctx context.Context, a attempt, c *credential.Credentia
 
 func (f *flight) mint(ctx context.Context, c *credential.Credential, m *Method) (*oauth.Reply, error) {
 	f.limit()
-	return f.client.ClientCredentials(ctx, m.Client, c.Scopes)
+	return f.Mint(ctx, f.client, c.Account, c.Grant, m.Client, c.Scopes)
 }
 
 // mintOnce mints where no refresh token is spent. In a shared store it marks the credential as well, so that

@@ -16,7 +16,7 @@ func (u *unkept) begin(context.Context) (*credential.Credential, error) { return
 func (u *unkept) mark(context.Context, *credential.Credential) error { return nil }
 
 func (u *unkept) commit(_ context.Context, next *credential.Credential) (*credential.Credential, error) {
-	if !u.DiscardRotated && u.seen.RefreshToken != "" && next.RefreshToken != u.seen.RefreshToken && u.seen.Grant != credential.ClientCredentials {
+	if !u.DiscardRotated && u.seen.RefreshToken != "" && next.RefreshToken != u.seen.RefreshToken && !u.seen.Grant.Mints() {
 		u.tell("warning: %s replaced the refresh token although its definition says that it does not, and the new one is lost; set TOKENCLI_ON_ROTATE",
 			u.client.Definition.Title)
 	}

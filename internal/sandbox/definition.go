@@ -32,6 +32,7 @@ type definition struct {
 	}
 	Authorize *authorizeRequest
 	Token     map[string]*wanted
+	Assertion struct{ From, Audience string }
 	Reply     map[string]words
 	Callback  struct{ Keep []string }
 	Errors    struct {

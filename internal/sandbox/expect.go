@@ -189,12 +189,15 @@ func (m *made) clientHeader(c *request, w *wanted, values url.Values, h held) *p
 	if m.d.Client.Secret == "none" && auth != "params" {
 		auth = "public"
 	}
+	if w.asserts() && m.d.Client.Secret != "required" && !given && values["client_id"] == nil && auth != "private_key_jwt" {
+		return nil // RFC 7521 4.1, RFC 8693 2.1
+	}
 	var names words
 	switch auth {
 	case "basic", "basic_raw":
 		return m.basicHeader(c, auth == "basic_raw", h)
 	case "private_key_jwt":
-		return m.clientAssertion(values, h)
+		return m.clientAssertion(c, values, h)
 	case "body":
 		names = words{"client_id", "client_secret"}
 	case "public": // RFC 6749 3.2.1
@@ -222,44 +225,6 @@ func (m *made) basicHeader(c *request, raw bool, h held) *problem {
 	}
 	h["client_id"], h["client_secret"] = id, secret
 	return nil
-}
-
-// clientAssertion reads the client from a JWT (RFC 7523 2.2). Its signature is not checked: the sandbox has
-// no key of the client.
-func (m *made) clientAssertion(values url.Values, h held) *problem {
-	kind, text := values.Get("client_assertion_type"), values.Get("client_assertion")
-	claims, err := claimsOf(text)
-	switch {
-	case kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer":
-		return bad(badClient, "client_assertion_type is not the one of RFC 7523 2.2")
-	case err != nil:
-		return bad(badClient, "client_assertion: %s", err)
-	case claims["iss"] != claims["sub"]:
-		return bad(badClient, "client_assertion: iss and sub differ (RFC 7523 3)")
-	}
-	h["client_id"], _ = claims["sub"].(string)
-	h["client_secret"] = m.secret
-	if id := values.Get("client_id"); id != "" && id != h["client_id"] {
-		return bad(badClient, "client_id is not the one of client_assertion")
-	}
-	for _, name := range []string{"client_assertion_type", "client_assertion", "client_id"} {
-		values.Del(name)
-	}
-	return nil
-}
-
-// claimsOf reads the claims of a JWT.
-func claimsOf(text string) (map[string]any, error) {
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return nil, errors.New("not a JWT")
-	}
-	var claims map[string]any
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(raw, &claims) != nil || claims == nil {
-		return nil, errors.New("the JWT has no claims")
-	}
-	return claims, nil
 }
 
 // verify checks the values that every request means the same by.

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,15 +15,16 @@ import (
 type made struct {
 	d      *definition
 	secret string // of the client
+	keys   signingKeys
 }
 
 // makeDialect returns the dialect that a definition describes.
-func makeDialect(text []byte) (dialect, error) {
+func makeDialect(text []byte, now time.Time) (dialect, error) {
 	d, err := readDefinition(text)
 	if err != nil {
 		return dialect{}, err
 	}
-	m := &made{d: d, secret: "secret-for-" + d.Name + "-in-the-sandbox"}
+	m := &made{d: d, secret: "secret-for-" + d.Name + "-in-the-sandbox", keys: newSigningKeys()}
 	out := dialect{
 		name: d.Name, title: d.Title, clientID: "client-of-" + d.Name, clientSecret: m.secret,
 		documented:   lives{code: 10 * time.Minute, access: d.Lifetimes.Access, refresh: d.Lifetimes.Refresh},
@@ -37,7 +37,8 @@ func makeDialect(text []byte) (dialect, error) {
 		newRefresh:   func() string { return random(40, alnum) },
 		newCode:      func() string { return random(40, alnum) },
 		sort:         m.operation,
-		more:         m.settings(),
+		more:         m.settings(now),
+		job:          m.d.Assertion.From == "github_actions",
 		noSecret:     d.Client.Secret == "none",
 	}
 	if d.Authorize != nil && d.Authorize.CodeLife > 0 {
@@ -72,7 +73,7 @@ func (m *made) names() wireNames {
 }
 
 // settings are what a login needs besides the client.
-func (m *made) settings() []Variable {
+func (m *made) settings(now time.Time) []Variable {
 	var list []Variable
 	for _, input := range m.d.Inputs {
 		for _, value := range []string{input.Default, "sandbox", "demo", "12345", "00000000-0000-4000-8000-000000000000"} {
@@ -82,8 +83,11 @@ func (m *made) settings() []Variable {
 			}
 		}
 	}
-	if m.d.Token["jwt_bearer"] != nil || m.d.Token["token_exchange"] != nil {
-		list = append(list, Variable{"_ASSERTION", jwt(map[string]any{"iss": "https://sandbox.example.test", "sub": "sandbox"})})
+	if from := m.d.Assertion.From; from == "env" || from == "file" {
+		list = append(list, Variable{"_ASSERTION", m.assertion(m.d.Assertion.Audience, now, yearlong)})
+	}
+	if m.usesClientKey() {
+		list = append(list, Variable{"_CLIENT_KEY", m.keys.clientPEM()})
 	}
 	return list
 }
@@ -142,6 +146,9 @@ func (m *made) routes() []route {
 		}
 	}
 	list = append(list, m.metadata()...)
+	if m.d.Assertion.From == "github_actions" {
+		list = append(list, route{http.MethodGet, idTokenPath, opOther, m.idToken})
+	}
 	for _, p := range m.d.WhoAmI {
 		path, _ := splitAddress(p.URL)
 		list = append(list, route{p.method(), path, opAPI, func(c *request) *reply { return m.probe(c, p) }})
@@ -316,8 +323,8 @@ func (m *made) grant(c *request, kind string, h held) (granted, string, *problem
 			return granted{}, "", bad(badGrant, "the user name or the password is wrong")
 		}
 	case "jwt_bearer", "token_exchange":
-		if _, err := claimsOf(h["assertion"]); err != nil {
-			return granted{}, "", bad(badGrant, "assertion: %s", err)
+		if p := m.checkAssertion(c, h["assertion"]); p != nil {
+			return granted{}, "", p
 		}
 	}
 	return c.mint(m.split(h["scope"])), "", nil
@@ -379,7 +386,7 @@ func (m *made) tokens(c *request, got granted, nonce string) map[string]any {
 		place(out, name, m.kept(name))
 	}
 	if slices.Contains(scopes, "openid") {
-		m.put(out, "id_token", jwt(map[string]any{
+		m.put(out, "id_token", sign(m.keys.issuer, map[string]any{
 			"iss": m.issuer(), "sub": "sandbox-user", "aud": c.st.clientID, "nonce": nonce,
 			"iat": c.now.Unix(), "exp": c.now.Add(time.Hour).Unix(),
 		}))
@@ -420,15 +427,6 @@ func place(out map[string]any, path string, value any) {
 		out = inner
 	}
 	out[parts[len(parts)-1]] = value
-}
-
-// jwt returns an unsigned JWT with the claims. Its third part is not a signature.
-func jwt(claims map[string]any) string {
-	part := func(v any) string {
-		raw, _ := json.Marshal(v) // texts and numbers
-		return base64.RawURLEncoding.EncodeToString(raw)
-	}
-	return part(map[string]string{"alg": "RS256", "typ": "JWT"}) + "." + part(claims) + ".c2FuZGJveA"
 }
 
 func (m *made) revoke(c *request) *reply {

@@ -84,7 +84,7 @@ func (m *made) server(issuer string) map[string]any {
 	v := map[string]any{
 		"issuer": issuer, "response_types_supported": []string{"code"},
 		"code_challenge_methods_supported":      []string{"S256"},
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "none"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"revocation_endpoint":                   m.d.Revoke.Request.URL,
 	}
 	if m.d.Authorize != nil {

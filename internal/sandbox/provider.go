@@ -24,6 +24,7 @@ type dialect struct {
 	routes                 []route
 	sort                   func(*request) string          // the operation of a token request; nil: by names.grantType
 	more                   []Variable                     // settings besides the client's, without the prefix
+	job                    bool                           // issues ID tokens for a GitHub Actions job
 	render                 func(*request, problem) *reply // puts a refusal into the provider's form
 	missing                func(*request) string          // why a path is not found
 	newAccess, newRefresh  func() string

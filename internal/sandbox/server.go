@@ -163,7 +163,7 @@ func (s *Server) make() error {
 	s.dialects = builtin()
 	all := len(s.cfg.Providers) == 0
 	for _, text := range s.cfg.Definitions {
-		made, err := makeDialect(text)
+		made, err := makeDialect(text, s.now())
 		if err != nil {
 			return err
 		}
@@ -270,6 +270,11 @@ func (s *Server) Variables(base string) []Variable {
 		}
 		for _, v := range st.more {
 			vars = append(vars, Variable{prefix + v.Name, v.Value})
+		}
+		if st.job {
+			vars = append(vars,
+				Variable{"ACTIONS_ID_TOKEN_REQUEST_URL", base + "/" + st.name + idTokenPath + "?api-version=2.0"},
+				Variable{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", jobToken})
 		}
 		if st.passwordGrant {
 			vars = append(vars,

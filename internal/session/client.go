@@ -28,7 +28,7 @@ func (p *plan) findClient() (err error) {
 	if r.ID == "" && p.client.ClientIDMetadataDocuments {
 		r.ID = p.definition.Client.MetadataURL
 	}
-	if r.ID == "" && p.client.RegistrationEndpoint != "" {
+	if r.ID == "" && (p.client.RegistrationEndpoint != "" || p.clientOptional()) {
 		return nil
 	}
 	if r.ID == "" && p.flags.Ask != nil {
@@ -69,9 +69,13 @@ func (p *plan) findSecret() error {
 	return nil
 }
 
+// clientOptional reports whether the grant needs no client, because an assertion identifies the caller (RFC 7521 4.1,
+// RFC 8693 2.1).
+func (p *plan) clientOptional() bool { return p.grant.Asserts() && !p.definition.SecretRequired() }
+
 // registerClient registers a client for this login (RFC 7591) if none was found.
 func (p *plan) registerClient(ctx context.Context, redirectURI string, scopes []string) (err error) {
-	if p.registration.ID != "" {
+	if p.registration.ID != "" || p.clientOptional() {
 		return nil
 	}
 	p.registration, p.registered, err = p.client.Register(ctx, string(p.grant), redirectURI, scopes)

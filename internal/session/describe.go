@@ -56,6 +56,8 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 		{"code exchange", "token.authorization_code"},
 		{"password", "token.password"},
 		{"client credentials", "token.client_credentials"},
+		{"JWT bearer", "token.jwt_bearer"},
+		{"token exchange", "token.token_exchange"},
 		{"refresh", "token.refresh"},
 		{"revoke", "revoke.request"},
 	} {

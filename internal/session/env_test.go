@@ -103,12 +103,12 @@ func (w *ci) session() *Session {
 	s.Store = store.Env{
 		Getenv: getenv,
 		Known:  func(string) error { return nil },
-		Describe: func(name string) ([]string, string, error) {
-			d, err := s.Definition(name)
+		Describe: func(name account.Name) (*store.EnvProvider, error) {
+			d, err := s.Definition(name.Provider)
 			if err != nil {
-				return nil, "", err
+				return nil, err
 			}
-			return d.Grants, d.Origin(), nil
+			return &store.EnvProvider{Grants: d.Grants, Origin: d.Origin()}, nil
 		},
 		Providers: func() []string { return []string{w.name.Provider} },
 	}

@@ -21,13 +21,13 @@ func (p *plan) static() *credential.Credential {
 	return &c
 }
 
-// mint obtains a token for the client itself (RFC 6749 4.4).
+// mint obtains a token without the user.
 func (p *plan) mint(ctx context.Context) (*credential.Credential, error) {
 	scopes := p.scopes()
 	if err := p.register(ctx, "", scopes); err != nil {
 		return nil, err
 	}
-	reply, err := p.client.ClientCredentials(ctx, p.registration, scopes)
+	reply, err := p.refresher().Mint(ctx, p.client, p.name, p.grant, p.registration, scopes)
 	if err != nil {
 		return nil, err
 	}

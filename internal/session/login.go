@@ -168,7 +168,7 @@ func (p *plan) run(ctx context.Context) (*credential.Credential, error) {
 		c, err = p.importRefreshToken(ctx)
 	case p.grant == credential.Static:
 		c = p.static()
-	case p.grant == credential.ClientCredentials:
+	case p.grant.Mints():
 		c, err = p.mint(ctx)
 	case p.grant == credential.DeviceCode:
 		c, err = p.device(ctx)

@@ -33,7 +33,6 @@ type Presentation = oauth.Presentation
 // The grants that the command line distinguishes.
 const (
 	GrantCode   = string(credential.AuthorizationCode)
-	GrantClient = string(credential.ClientCredentials)
 	GrantStatic = string(credential.Static)
 )
 
@@ -122,12 +121,16 @@ func (s *Session) envStore() store.Store {
 		Getenv:  s.Getenv,
 		Environ: s.Environ,
 		Known:   s.Catalog.Known,
-		Describe: func(name string) ([]string, string, error) {
-			d, err := s.Definition(name)
+		Describe: func(name account.Name) (*store.EnvProvider, error) {
+			d, err := s.Definition(name.Provider)
 			if err != nil {
-				return nil, "", err
+				return nil, err
 			}
-			return d.Grants, d.Origin(), nil
+			p := &store.EnvProvider{Grants: d.Grants, Origin: d.Origin()}
+			if d.Assertion != nil {
+				p.NoAssertion = s.refresher().HasAssertion(name, d)
+			}
+			return p, nil
 		},
 		Providers: func() []string {
 			names, err := s.Catalog.Names()

@@ -134,7 +134,7 @@ func (st *Status) NeedsLogin(d time.Duration, now time.Time) bool {
 	switch {
 	case st.State == LoginNeeded, st.Ended && !st.Refreshes():
 		return true
-	case d <= 0, st.Refreshes() && st.Grant == credential.ClientCredentials:
+	case d <= 0, st.Refreshes() && st.Grant.Mints():
 		return false
 	case st.Refreshes():
 		return expiresBy(st.RefreshExpiresAt, now.Add(d))

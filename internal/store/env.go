@@ -19,11 +19,18 @@ type Env struct {
 	// Known returns an error for an unknown provider. It is all that is needed if there is an access
 	// token: decoding a definition would take longer than everything else.
 	Known func(provider string) error
-	// Describe returns what the store needs to know of a provider: its grants, and the origin that its
-	// credentials belong to.
-	Describe func(provider string) (grants []string, origin string, err error)
+	// Describe returns what the store needs to know of an account's provider.
+	Describe func(account.Name) (*EnvProvider, error)
 	// Providers lists the names of the providers, for List.
 	Providers func() []string
+}
+
+// EnvProvider is what Env needs to know of a provider.
+type EnvProvider struct {
+	Grants []string
+	Origin string // that its credentials belong to
+	// NoAssertion is why the account has no assertion for those of Grants that need one; nil: it has one.
+	NoAssertion error
 }
 
 // Kind returns "env".
@@ -33,7 +40,7 @@ func (e Env) Kind() string { return "env" }
 func (e Env) Traits() Traits { return Traits{ReadOnly: true} }
 
 // Get returns a credential made from the account's variables. An access token is used as it is and so
-// counts as static; next comes a refresh token, and then a client that mints its own tokens.
+// counts as static; next come a client that mints its own tokens, a refresh token, and an assertion.
 func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
 	if err := usable(ctx, name); err != nil {
 		return nil, err
@@ -46,17 +53,22 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 		c.Grant = credential.Static
 		return c, e.Known(name.Provider)
 	}
-	grants, origin, err := e.Describe(name.Provider)
+	p, err := e.Describe(name)
 	if err != nil {
 		return nil, err
 	}
-	c.Origin = origin
-	mints := slices.Contains(grants, string(credential.ClientCredentials))
+	c.Origin = p.Origin
+	mints := slices.Contains(p.Grants, string(credential.ClientCredentials))
+	asserts := slices.IndexFunc(p.Grants, func(grant string) bool { return credential.Grant(grant).Asserts() })
 	switch {
 	case mints && c.ClientID != "" && c.ClientSecret != "":
 		c.Grant = credential.ClientCredentials
 	case c.RefreshToken != "":
 		c.Grant = credential.AuthorizationCode
+	case asserts >= 0 && p.NoAssertion == nil:
+		c.Grant = credential.Grant(p.Grants[asserts])
+	case asserts >= 0:
+		return nil, fail.New(fail.Usage, "%s is not in the environment (TOKENCLI_STORE=env): %w", name, p.NoAssertion)
 	default:
 		wanted := []string{name.Var(account.AccessToken), name.Var(account.RefreshToken)}
 		if mints {
@@ -107,7 +119,7 @@ func (e Env) Swap(context.Context, *credential.Credential, *credential.Credentia
 // Delete returns ErrReadOnly.
 func (e Env) Delete(context.Context, account.Name) error { return ErrReadOnly }
 
-// List returns the accounts that have a token, or a client of their own, in the environment. A variable
+// List returns the accounts that have a token, an assertion or a client of their own in the environment. A variable
 // does not distinguish '-' from '_' and '.' in a name; the names returned have '-'.
 func (e Env) List(ctx context.Context) ([]account.Name, error) {
 	if err := ended(ctx); err != nil {
@@ -122,7 +134,7 @@ func (e Env) List(ctx context.Context) ([]account.Name, error) {
 		for _, entry := range e.Environ() {
 			variable, value, _ := strings.Cut(entry, "=")
 			name, setting, ok := account.ParseVar(variable, providers)
-			if ok && value != "" && slices.Contains([]string{account.AccessToken, account.RefreshToken, account.ClientID}, setting) {
+			if ok && value != "" && slices.Contains([]string{account.AccessToken, account.RefreshToken, account.ClientID, account.Assertion}, setting) {
 				candidates[name] = true
 			}
 		}

@@ -60,7 +60,7 @@ func TestEnv(t *testing.T) {
 	testReadOnly(t, Env{
 		Getenv:    func(name string) string { return env[name] },
 		Known:     func(string) error { return nil },
-		Describe:  func(string) ([]string, string, error) { return nil, "https://api.example.test", nil },
+		Describe:  func(account.Name) (*EnvProvider, error) { return &EnvProvider{Origin: "https://api.example.test"}, nil },
 		Providers: func() []string { return []string{"mollie"} },
 	})
 }
