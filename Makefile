@@ -35,7 +35,7 @@ vault-test: ## run the tests of the vault store against a real Vault server (bui
 
 .PHONY: vault-soak
 vault-soak: ## drive the vault store: many machines, kills, outages, thousands of accounts; prints figures (docs/team.md)
-	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -v -timeout 2h -parallel 32 -run 'VaultSoak|VaultOutages' ./internal/acceptance \
+	vault=$$(.ci/tools testvault) && TOKENCLI_TEST_VAULT=$$vault go test -count=1 -v -timeout 2h -parallel 32 -run 'VaultSoak|VaultKills|VaultOutages' ./internal/acceptance \
 		-vault-rounds 50 -vault-kills 200 -vault-accounts 10000 -vault-outages 3
 
 CONFORMANCE_FLAGS ?=

@@ -48,8 +48,8 @@ func TestVaultOnDisk(t *testing.T) {
 	if got := tm.token("m2", direct); got.exit != 0 || got.stdout != refreshed.stdout {
 		t.Errorf("after another restart: %+v", got)
 	}
-	if tm.refreshes() != 1 || tm.reused() != 0 {
-		t.Errorf("%d refreshes, %d reused", tm.refreshes(), tm.reused())
+	if got := tm.tally(); got != (tally{sent: 1, spent: 1}) {
+		t.Error(got)
 	}
 	if rescues := tm.mustKeepNothing(); rescues != nil {
 		t.Errorf("rescue files: %q", rescues)

@@ -146,7 +146,7 @@ func (tm *vaultTeam) outage(o outage, at moment, back time.Duration, sent bool) 
 	tm.t.Helper()
 	what := fmt.Sprintf("%s for %v, %v", o.name, back, at)
 	tm.expire()
-	spent, reused := tm.spent(), tm.reused()
+	start := tm.tally()
 	others := make(chan []outcome, 1)
 	first := tm.endure(o, at, back, "m1", func() { go func() { others <- tm.crowd("m2") }() })
 	if first.exit != 0 && (first.exit != 7 || sent) {
@@ -161,8 +161,8 @@ func (tm *vaultTeam) outage(o outage, at moment, back time.Duration, sent bool) 
 		}
 	}
 	tm.mustAgree(what, all)
-	if spent, reused = tm.spent()-spent, tm.reused()-reused; spent != 1 || reused != 0 {
-		tm.t.Errorf("%s: %d refreshes, %d reused", what, spent, reused)
+	if got := tm.since(start); got != (tally{sent: 1, spent: 1}) {
+		tm.t.Errorf("%s: %v", what, got)
 	}
 	if rescues := tm.mustKeepNothing(); rescues != nil {
 		tm.t.Errorf("%s: rescue files %q", what, rescues)
@@ -196,8 +196,8 @@ func TestVaultOutagesBeyondTheBound(t *testing.T) {
 				if rescues := tm.mustKeepNothing(); rescues != nil {
 					t.Errorf("rescue files %q", rescues)
 				}
-				if tm.spent() != 1 || tm.reused() != 0 {
-					t.Errorf("%d refreshes, %d reused", tm.spent(), tm.reused())
+				if got := tm.tally(); got != (tally{sent: 1, spent: 1}) {
+					t.Error(got)
 				}
 			})
 		}

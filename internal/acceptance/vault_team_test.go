@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -146,12 +147,26 @@ func (tm *vaultTeam) expire() {
 	tm.write("moloni-on", copyOf(tm.record), true)
 }
 
-// refreshes counts the requests with a refresh token, and spent those that replaced it.
-func (tm *vaultTeam) refreshes() int { return tm.sandbox.Stats()["moloni-on"].Requests["refresh"] }
+// tally counts the requests with refresh tokens.
+type tally struct {
+	sent   int // all of them
+	spent  int // those that replaced the refresh token
+	reused int // those whose refresh token was replaced before
+}
 
-func (tm *vaultTeam) spent() int { return tm.sandbox.Stats()["moloni-on"].Refreshes }
+func (c tally) String() string {
+	return fmt.Sprintf("%d requests with a refresh token, %d refreshes, %d reused", c.sent, c.spent, c.reused)
+}
 
-func (tm *vaultTeam) reused() int { return tm.sandbox.Stats()["moloni-on"].ReusedRefreshTokens }
+func (tm *vaultTeam) tally() tally {
+	st := tm.sandbox.Stats()["moloni-on"]
+	return tally{st.Requests["refresh"], st.Refreshes, st.ReusedRefreshTokens}
+}
+
+func (tm *vaultTeam) since(before tally) tally {
+	now := tm.tally()
+	return tally{now.sent - before.sent, now.spent - before.spent, now.reused - before.reused}
+}
 
 // mustKeepNothing fails if a file of a machine holds a token of the login in Vault or of the team. It returns
 // the rescue files, which may.
