@@ -25,7 +25,7 @@ func (s *Session) Prove(ctx context.Context, name account.Name) error {
 		return prover.Prove(ctx, name)
 	}
 	probe := account.Name{Provider: "tokencli-check", Label: strings.ToLower(rand.Text())}
-	err := s.Store.Put(ctx, &credential.Credential{Account: probe, Grant: credential.Static})
+	err := s.Store.Swap(ctx, nil, &credential.Credential{Account: probe, Grant: credential.Static})
 	if deleteErr := s.Store.Delete(context.WithoutCancel(ctx), probe); err == nil {
 		err = deleteErr
 	}

@@ -84,7 +84,7 @@ func TestMoveIsFinishedAfterARefreshThere(t *testing.T) {
 	marked := *c
 	marked.MovedTo = "vault"
 	tm.put(&marked)
-	if err := tm.machine("here").Store.Put(t.Context(), c); err != nil {
+	if err := tm.machine("here").Store.Swap(t.Context(), nil, c); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tm.machine("other").Refresh(t.Context(), moloniOn); err != nil {

@@ -188,7 +188,9 @@ func (w *world) login(name account.Name) *credential.Credential {
 
 func (w *world) put(c *credential.Credential) {
 	w.t.Helper()
-	if err := w.session().Store.Put(context.Background(), c); err != nil {
+	s := w.session().Store
+	held, _ := s.Get(context.Background(), c.Account) // where Get fails, Swap does too
+	if err := s.Swap(context.Background(), held, c); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -297,7 +299,7 @@ type flaky struct {
 	store.Store
 	get  func() error
 	put  func(*credential.Credential) error
-	then func(*credential.Credential) error // after a Put that worked: what was written stays
+	then func(*credential.Credential) error // after a Swap that worked: what was written stays
 }
 
 func (f *flaky) Get(ctx context.Context, name account.Name) (*credential.Credential, error) {
@@ -307,18 +309,6 @@ func (f *flaky) Get(ctx context.Context, name account.Name) (*credential.Credent
 		}
 	}
 	return f.Store.Get(ctx, name)
-}
-
-func (f *flaky) Put(ctx context.Context, c *credential.Credential) error {
-	if f.put != nil {
-		if err := f.put(c); err != nil {
-			return err
-		}
-	}
-	if err := f.Store.Put(ctx, c); err != nil || f.then == nil {
-		return err
-	}
-	return f.then(c)
 }
 
 func (f *flaky) Swap(ctx context.Context, old, next *credential.Credential) error {
@@ -339,7 +329,7 @@ func (f *flaky) Unseal(sealed []byte) ([]byte, error) { return f.Store.(store.Se
 
 var errFull = fail.New(fail.Store, "no space left on device")
 
-// onlyMarks lets the mark of a refresh through and fails every other Put.
+// onlyMarks lets the mark of a refresh through and fails every other Swap.
 func onlyMarks(c *credential.Credential) error {
 	if c.Presented.IsZero() {
 		return errFull

@@ -57,7 +57,7 @@ func (tm *team) machine(name string) *Session {
 func (tm *team) share(name account.Name) *credential.Credential {
 	tm.t.Helper()
 	c := tm.login(name)
-	if err := tm.machine("first").Store.Put(tm.t.Context(), c); err != nil {
+	if err := tm.machine("first").Store.Swap(tm.t.Context(), nil, c); err != nil {
 		tm.t.Fatal(err)
 	}
 	return c

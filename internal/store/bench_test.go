@@ -15,7 +15,7 @@ func BenchmarkFileGet(b *testing.B) {
 		b.Fatal(err)
 	}
 	dir, key := b.TempDir(), credential.Secret(identity.String())
-	if err := (&File{Dir: dir, Key: key}).Put(b.Context(), sample(mollie, 1)); err != nil {
+	if err := put(b.Context(), &File{Dir: dir, Key: key}, sample(mollie, 1)); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

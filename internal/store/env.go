@@ -10,7 +10,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// Env takes credentials from the environment, for CI. It is read-only: Put, Swap and Delete return
+// Env takes credentials from the environment, for CI. It is read-only: Swap and Delete return
 // ErrReadOnly. If a variable is missing, Get fails with fail.Usage and never with ErrNotFound.
 type Env struct {
 	Getenv func(string) string
@@ -107,9 +107,6 @@ func (e Env) read(name account.Name) (*credential.Credential, error) {
 		RefreshToken: credential.Secret(values[account.RefreshToken]),
 	}, nil
 }
-
-// Put returns ErrReadOnly.
-func (e Env) Put(context.Context, *credential.Credential) error { return ErrReadOnly }
 
 // Swap returns ErrReadOnly.
 func (e Env) Swap(context.Context, *credential.Credential, *credential.Credential) error {

@@ -31,7 +31,7 @@ func testReadOnly(t *testing.T, s Store) {
 		t.Errorf("List = %v, %v", names, err)
 	}
 	for call, err := range map[string]error{
-		"Put":    s.Put(t.Context(), sample(mollie, 1)),
+		"Put":    put(t.Context(), s, sample(mollie, 1)),
 		"Swap":   s.Swap(t.Context(), nil, sample(shopB, 1)),
 		"Delete": s.Delete(t.Context(), mollie),
 	} {

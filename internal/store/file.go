@@ -64,37 +64,27 @@ func (f *File) Get(ctx context.Context, name account.Name) (*credential.Credenti
 	return f.get(name, path)
 }
 
-// Put encrypts the credential into the account's file and reads it back.
-func (f *File) Put(ctx context.Context, c *credential.Credential) error {
-	return f.save(ctx, c, func(*credential.Credential) error { return nil })
-}
-
-// Swap is Put if the account's file holds old, or if there is none and old is nil.
+// Swap encrypts next into the account's file and reads it back, if the file holds old, or if there is none and old is nil.
 func (f *File) Swap(ctx context.Context, old, next *credential.Credential) error {
-	return f.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
-}
-
-// save writes c if check accepts what is there, nil for nothing.
-func (f *File) save(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
-	if err := usable(ctx, c.Account); err != nil {
+	if err := usable(ctx, next.Account); err != nil {
 		return err
 	}
 	keys, err := f.unlock()
 	if err != nil {
 		return err
 	}
-	path, err := f.path(c.Account, safefile.EnsureDir)
+	path, err := f.path(next.Account, safefile.EnsureDir)
 	if err != nil {
 		return err
 	}
-	held, err := f.get(c.Account, path)
+	held, err := f.get(next.Account, path)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err := check(held); err != nil {
+	if err := checkOld(next.Account, old, held); err != nil {
 		return err
 	}
-	record, err := encrypt(c, keys)
+	record, err := encrypt(next, keys)
 	if err != nil {
 		return err
 	}
@@ -110,7 +100,7 @@ func (f *File) save(ctx context.Context, c *credential.Credential, check func(he
 		return err
 	}
 	// The cause is left out: a file that is gone must not look like an account that was never stored.
-	if kept, err := f.get(c.Account, path); err != nil || !kept.Equal(c) {
+	if kept, err := f.get(next.Account, path); err != nil || !kept.Equal(next) {
 		return fail.New(fail.Store, "%s does not hold what was written to it", redact.Printable(path)).Advise(fail.DoSetStateDir)
 	}
 	return nil

@@ -232,7 +232,7 @@ func TestFileKeyRefused(t *testing.T) {
 			f := &File{Dir: stateDir(t), Key: credential.Secret(test.key)}
 			_, errGet := f.Get(t.Context(), mollie)
 			for call, err := range map[string]error{
-				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 1)), "Delete": f.Delete(t.Context(), mollie),
+				"Get": errGet, "Put": put(t.Context(), f, sample(mollie, 1)), "Delete": f.Delete(t.Context(), mollie),
 			} {
 				if !fail.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) || fail.Advice(err) == nil {
 					t.Errorf("%s = %v (%+v); want kind %d, a hint and %q", call, err, fail.Advice(err), test.kind, test.text)
@@ -297,7 +297,7 @@ func TestFileForeignRecords(t *testing.T) {
 			start := time.Now()
 			_, errGet := f.Get(t.Context(), mollie)
 			for call, err := range map[string]error{
-				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
+				"Get": errGet, "Put": put(t.Context(), f, sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
 			} {
 				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || !advises(err, test.do) {
 					t.Errorf("%s = %v (%+v); want %q and the advice %d", call, err, fail.Advice(err), test.text, test.do)
@@ -382,7 +382,7 @@ func TestFileReadBack(t *testing.T) {
 					mustPut(t, f, sample(mollie, 1))
 				}
 				f.write = write(f)
-				err := f.Put(t.Context(), sample(mollie, 2))
+				err := put(t.Context(), f, sample(mollie, 2))
 				if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
 					t.Fatalf("Put = %v (%+v), want a failure of the store", err, fail.Advice(err))
 				}
@@ -400,7 +400,7 @@ func TestFileWriteFails(t *testing.T) {
 	mustPut(t, f, sample(mollie, 1))
 	broken := errors.New("disk on fire")
 	f.write = func(string, []byte) error { return broken }
-	if err := f.Put(t.Context(), sample(mollie, 2)); !errors.Is(err, broken) {
+	if err := put(t.Context(), f, sample(mollie, 2)); !errors.Is(err, broken) {
 		t.Errorf("Put = %v", err)
 	}
 	mustGet(t, f, sample(mollie, 1))
@@ -411,7 +411,7 @@ func TestFileTooLarge(t *testing.T) {
 	mustPut(t, f, sample(mollie, 1))
 	c := sample(mollie, 2)
 	c.AccessToken = credential.Secret(strings.Repeat("planted", maxFile/7))
-	err := f.Put(t.Context(), c)
+	err := put(t.Context(), f, c)
 	if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("Put of more than the bound = %v", err)
 	}
@@ -423,7 +423,7 @@ func TestFileUnencodable(t *testing.T) {
 	c := sample(mollie, 1)
 	c.ObtainedAt = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, s := range []Store{newFile(t), new(Memory)} {
-		err := s.Put(t.Context(), c)
+		err := put(t.Context(), s, c)
 		if !fail.Is(err, fail.Store) {
 			t.Errorf("%s: Put of an instant that JSON cannot say = %v", s.Kind(), err)
 		}
@@ -453,7 +453,7 @@ func TestFileUnsafeFolders(t *testing.T) {
 			test.harm(t, f)
 			_, errGet := f.Get(t.Context(), mollie)
 			for call, err := range map[string]error{
-				"Get": errGet, "Put": f.Put(t.Context(), sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
+				"Get": errGet, "Put": put(t.Context(), f, sample(mollie, 2)), "Delete": f.Delete(t.Context(), mollie),
 			} {
 				if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), test.text) || fail.Advice(err) == nil {
 					t.Errorf("%s = %v (%+v), want %q and a hint", call, err, fail.Advice(err), test.text)
@@ -480,7 +480,7 @@ func TestFileNoStateFolder(t *testing.T) {
 	f := &File{Key: credential.Secret(newIdentity(t).String())}
 	_, errGet := f.Get(t.Context(), mollie)
 	_, errList := f.List(t.Context())
-	for _, err := range []error{errGet, errList, f.Put(t.Context(), sample(mollie, 1)), f.Delete(t.Context(), mollie)} {
+	for _, err := range []error{errGet, errList, put(t.Context(), f, sample(mollie, 1)), f.Delete(t.Context(), mollie)} {
 		if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
 			t.Errorf("%v (%+v), want a failure of the store that names the setting", err, fail.Advice(err))
 		}
@@ -506,7 +506,7 @@ func TestFileDeadline(t *testing.T) {
 	f := newFile(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	err := f.Put(ctx, sample(mollie, 1))
+	err := put(ctx, f, sample(mollie, 1))
 	if !fail.Is(err, fail.Store) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Put after the deadline = %v", err)
 	}

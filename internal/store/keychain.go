@@ -157,54 +157,44 @@ func (k *Keychain) Get(ctx context.Context, name account.Name) (*credential.Cred
 	return r.credential, nil
 }
 
-// Put saves the credential and returns after it was read back and found equal. An item that Get cannot
-// read is not overwritten.
-func (k *Keychain) Put(ctx context.Context, c *credential.Credential) error {
-	return k.save(ctx, c, func(*credential.Credential) error { return nil })
-}
-
-// Swap is Put if the keychain holds old, or nothing if old is nil.
+// Swap saves next, and returns after it was read back and found equal, if the keychain holds old, or nothing if old is
+// nil. An item that Get cannot read is not overwritten.
 func (k *Keychain) Swap(ctx context.Context, old, next *credential.Credential) error {
-	return k.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
-}
-
-// save writes c if check accepts what is there, nil for nothing.
-func (k *Keychain) save(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
-	if err := usable(ctx, c.Account); err != nil {
+	if err := usable(ctx, next.Account); err != nil {
 		return err
 	}
-	text, err := credential.Encode(c)
+	text, err := credential.Encode(next)
 	if err != nil {
-		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", next.Account, err)
 	}
 	it := k.open(k.options, newPatience(k.bounds))
 	defer it.close()
-	old, err := readRecord(ctx, it, c.Account)
+	before, err := readRecord(ctx, it, next.Account)
 	if err != nil && !errors.Is(err, errNoItem) {
-		return failure(ctx, c.Account, err)
+		return failure(ctx, next.Account, err)
 	}
 	var held *credential.Credential
-	if old != nil {
-		held = old.credential
+	if before != nil {
+		held = before.credential
 	}
-	if err := check(held); err != nil {
+	if err := checkOld(next.Account, old, held); err != nil {
 		return err
 	}
-	r, err := newRecord(c.Account, string(text), k.limit, old)
+	r, err := newRecord(next.Account, string(text), k.limit, before)
 	if err == nil {
-		err = writeRecord(ctx, it, r, old)
+		err = writeRecord(ctx, it, r, before)
 	}
 	if err != nil {
-		return failure(ctx, c.Account, err)
+		return failure(ctx, next.Account, err)
 	}
 	// The credential is saved: failures from here on are not the caller's.
-	if k.limit > 0 || old != nil && old.manifest != nil {
+	if k.limit > 0 || before != nil && before.manifest != nil {
 		if err := sweep(ctx, it, r); err != nil {
-			k.options.Notify("old parts of the credential of " + c.Account.String() + " are still in the keychain: " + failure(ctx, c.Account, err).Error())
+			k.options.Notify("old parts of the credential of " + next.Account.String() + " are still in the keychain: " + failure(ctx, next.Account, err).Error())
 		}
 	}
-	if err := k.names().Add(c.Account); err != nil {
-		k.options.Notify(c.Account.String() + " was saved, but could not be added to the list of accounts: " + err.Error())
+	if err := k.names().Add(next.Account); err != nil {
+		k.options.Notify(next.Account.String() + " was saved, but could not be added to the list of accounts: " + err.Error())
 	}
 	return nil
 }

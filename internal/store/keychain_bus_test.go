@@ -203,7 +203,7 @@ func mustFail(t *testing.T, k *Keychain, words string) {
 	quick.bounds.silence = min(k.bounds.silence, 300*time.Millisecond)
 	for call, do := range map[string]func() error{
 		"Get":    func() error { _, err := k.Get(t.Context(), mollie); return err },
-		"Put":    func() error { return quick.Put(t.Context(), sample(mollie, 1)) },
+		"Put":    func() error { return put(t.Context(), &quick, sample(mollie, 1)) },
 		"Delete": func() error { return quick.Delete(t.Context(), mollie) },
 	} {
 		before := runtime.NumGoroutine()

@@ -187,7 +187,7 @@ func TestKeychainServiceLocked(t *testing.T) {
 	if _, err := k.Get(t.Context(), shopB); !fail.Is(err, fail.Store) {
 		t.Errorf("Get = %v, want a failure of the store", err)
 	}
-	if err := k.Put(t.Context(), sample(shopB, 1)); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "locked") {
+	if err := put(t.Context(), k, sample(shopB, 1)); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("Put = %v, want it to say that the keychain is locked", err)
 	}
 	// The daemon is as it was: 20 at once have done no harm.
@@ -269,7 +269,7 @@ func TestKeychainServiceWithoutACollection(t *testing.T) {
 	if err := k.Delete(t.Context(), mollie); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
-	err := k.Put(t.Context(), sample(mollie, 1))
+	err := put(t.Context(), k, sample(mollie, 1))
 	if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "no keyring (collection)") || !advises(err, fail.DoUseAnotherStore) {
 		t.Errorf("Put = %v (%+v), want it to say that there is no collection", err, fail.Advice(err))
 	}
@@ -298,7 +298,7 @@ func TestKeychainServiceDefaultCollection(t *testing.T) {
 	}
 	d.ask(t, secretsName, secretsPath, secretsIface, "Lock", []dbus.ObjectPath{other})
 	_, errGet := k.Get(t.Context(), mollie)
-	for call, err := range map[string]error{"Get": errGet, "Put": k.Put(t.Context(), sample(account.Name{Provider: "monta"}, 1))} {
+	for call, err := range map[string]error{"Get": errGet, "Put": put(t.Context(), k, sample(account.Name{Provider: "monta"}, 1))} {
 		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), `the keyring "My keys`) || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s with the default collection locked = %v, want its label", call, err)
 		}
@@ -380,7 +380,7 @@ func TestKeychainServiceTwoItemsOfAName(t *testing.T) {
 	}
 	d.plantIn(t, d.addCollection(t, "other"), "mollie", string(text))
 	_, err = k.Get(t.Context(), mollie)
-	for call, err := range map[string]error{"Get": err, "Put": k.Put(t.Context(), sample(mollie, 3))} {
+	for call, err := range map[string]error{"Get": err, "Put": put(t.Context(), k, sample(mollie, 3))} {
 		if !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "more than one") || !advises(err, fail.DoInspectItem) {
 			t.Errorf("%s = %v (%+v), want a failure that says how to see and remove them", call, err, fail.Advice(err))
 		}
@@ -797,9 +797,9 @@ func TestKeychainServiceTriesAgainOnce(t *testing.T) {
 			err := func() error {
 				switch test.member {
 				case "CreateItem":
-					return k.Put(t.Context(), sample(shopB, 2))
+					return put(t.Context(), k, sample(shopB, 2))
 				case "SetSecret":
-					return k.Put(t.Context(), sample(mollie, 2))
+					return put(t.Context(), k, sample(mollie, 2))
 				}
 				_, err := k.Get(t.Context(), mollie)
 				return err
@@ -831,7 +831,7 @@ func TestKeychainServiceAnswersOfTheWrongKind(t *testing.T) {
 		f.with(func() { f.answer[member] = func() ([]any, *dbus.Error) { return body, nil } })
 		var err error
 		if member == "CreateItem" {
-			err = k.Put(t.Context(), sample(shopB, 2))
+			err = put(t.Context(), k, sample(shopB, 2))
 		} else {
 			_, err = k.Get(t.Context(), mollie)
 		}

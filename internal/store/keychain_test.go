@@ -194,7 +194,7 @@ func TestKeychainSplitsWhatIsTooLong(t *testing.T) {
 
 func TestKeychainRefusesWhatIsFarTooLong(t *testing.T) {
 	k := newDrawer(500).keychain(t)
-	err := k.Put(t.Context(), sized(t, 1, 501*maxParts))
+	err := put(t.Context(), k, sized(t, 1, 501*maxParts))
 	if !fail.Is(err, fail.Store) || fail.Advice(err) == nil {
 		t.Errorf("Put = %v, want a failure of the store with a hint", err)
 	}
@@ -281,7 +281,7 @@ func testCrashes(t *testing.T, it items, limit int, users func() []string, lost 
 		dying.open = func(KeychainOptions, *patience) items { return c }
 		if to > 0 {
 			after = sized(t, 2, to)
-			_ = dying.Put(t.Context(), after)
+			_ = put(t.Context(), &dying, after)
 		} else {
 			_ = dying.Delete(t.Context(), mollie)
 		}
@@ -336,7 +336,7 @@ func TestKeychainDeleteCleansUpAfterCrashes(t *testing.T) {
 	for left := 1; left < 12; left++ {
 		d := newDrawer(limit)
 		mustPut(t, d.keychain(t), sized(t, 1, 3*limit))
-		_ = keychainOver(t, &crashing{items: d, left: left}, limit).Put(t.Context(), sized(t, 2, 5*limit))
+		_ = put(t.Context(), keychainOver(t, &crashing{items: d, left: left}, limit), sized(t, 2, 5*limit))
 		if err := d.keychain(t).Delete(t.Context(), mollie); err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func TestKeychainTornPartsAreDamage(t *testing.T) {
 				t.Errorf("Get = %v, %v; want a failure of the store with a hint", c, err)
 			}
 			checkError(t, err)
-			if err := k.Put(t.Context(), sample(mollie, 2)); !fail.Is(err, fail.Store) {
+			if err := put(t.Context(), k, sample(mollie, 2)); !fail.Is(err, fail.Store) {
 				t.Errorf("Put = %v, want a failure of the store", err)
 			}
 			if !maps.Equal(d.texts, torn) {
@@ -449,7 +449,7 @@ func TestKeychainPutReadsBack(t *testing.T) {
 				bad := &forgetful{d, keep}
 				lying.open = func(KeychainOptions, *patience) items { return bad }
 
-				if err := lying.Put(t.Context(), sized(t, 1, length)); !fail.Is(err, fail.Store) {
+				if err := put(t.Context(), lying, sized(t, 1, length)); !fail.Is(err, fail.Store) {
 					t.Errorf("Put = %v, want a failure of the store", err)
 				}
 				mustBeAbsent(t, healthy, mollie)
@@ -463,7 +463,7 @@ func TestKeychainPutReadsBack(t *testing.T) {
 					return keep(user, text)
 				}
 				d.texts["old"] = d.texts["mollie"] // what is put back is kept, as it was before
-				if err := lying.Put(t.Context(), sized(t, 3, length)); !fail.Is(err, fail.Store) {
+				if err := put(t.Context(), lying, sized(t, 3, length)); !fail.Is(err, fail.Store) {
 					t.Errorf("Put = %v, want a failure of the store", err)
 				}
 				mustGet(t, healthy, old)
@@ -480,7 +480,7 @@ func TestKeychainPutBesideAnotherWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := keychainOver(t, &forgetful{d, func(string, string) string { return string(other) }}, 0)
-	if err := k.Put(t.Context(), sample(mollie, 1)); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "at the same time") {
+	if err := put(t.Context(), k, sample(mollie, 1)); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "at the same time") {
 		t.Errorf("Put = %v, want it to speak of another writer", err)
 	}
 	mustGet(t, k, sample(mollie, 2))
@@ -582,7 +582,7 @@ func TestLibraryIsBounded(t *testing.T) {
 	slow(t, k, true)
 	for call, do := range map[string]func() error{
 		"Get":    func() error { _, err := k.Get(t.Context(), mollie); return err },
-		"Put":    func() error { return k.Put(t.Context(), sample(mollie, 1)) },
+		"Put":    func() error { return put(t.Context(), k, sample(mollie, 1)) },
 		"Delete": func() error { return k.Delete(t.Context(), mollie) },
 	} {
 		start := time.Now()
@@ -633,7 +633,7 @@ func TestLibraryErrors(t *testing.T) {
 	answer = broken
 	for call, err := range map[string]error{
 		"Get":    func() error { _, err := k.Get(t.Context(), mollie); return err }(),
-		"Put":    k.Put(t.Context(), sample(mollie, 1)),
+		"Put":    put(t.Context(), k, sample(mollie, 1)),
 		"Delete": k.Delete(t.Context(), mollie),
 	} {
 		if !fail.Is(err, fail.Store) || !errors.Is(err, broken) || !strings.Contains(err.Error(), "explained") {

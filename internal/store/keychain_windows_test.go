@@ -261,7 +261,7 @@ func TestKeychainCredentialManagerItemsOfOthers(t *testing.T) {
 				t.Fatalf("Get = %v, %v (%+v); want a failure of the store with a hint", c, err, fail.Advice(err))
 			}
 			checkError(t, err)
-			if err := k.Put(t.Context(), sample(mollie, 2)); !fail.Is(err, fail.Store) {
+			if err := put(t.Context(), k, sample(mollie, 2)); !fail.Is(err, fail.Store) {
 				t.Errorf("Put = %v, want a failure of the store", err)
 			}
 			if kept, user := readItem(t, "tokencli:mollie", generic); !slices.Equal(kept, blob) || user != "somebody" {

@@ -47,38 +47,28 @@ func (m *Memory) get(name account.Name) (*credential.Credential, error) {
 	return c, nil
 }
 
-// Put keeps the credential.
-func (m *Memory) Put(ctx context.Context, c *credential.Credential) error {
-	return m.write(ctx, c, func(*credential.Credential) error { return nil })
-}
-
 // Swap keeps next in place of old.
 func (m *Memory) Swap(ctx context.Context, old, next *credential.Credential) error {
-	return m.write(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
-}
-
-// write keeps c if check accepts what is there, nil for nothing.
-func (m *Memory) write(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
-	if err := usable(ctx, c.Account); err != nil {
+	if err := usable(ctx, next.Account); err != nil {
 		return err
 	}
-	record, err := credential.Encode(c)
+	record, err := credential.Encode(next)
 	if err != nil {
-		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", next.Account, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	held, err := m.get(c.Account)
+	held, err := m.get(next.Account)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err := check(held); err != nil {
+	if err := checkOld(next.Account, old, held); err != nil {
 		return err
 	}
 	if m.records == nil {
 		m.records = make(map[account.Name][]byte)
 	}
-	m.records[c.Account] = record
+	m.records[next.Account] = record
 	return nil
 }
 

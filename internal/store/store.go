@@ -25,13 +25,11 @@ type Store interface {
 	// A record that cannot be read, is damaged or was written by another program is a failure, not an
 	// absence.
 	Get(ctx context.Context, name account.Name) (*credential.Credential, error)
-	// Put saves the credential, replacing any other of the account, and returns only after it was read
-	// back and found equal, or a server has confirmed it. After a failure the old record or the new one is there, whole. A read-only
-	// store returns ErrReadOnly. A record that Get cannot read is not overwritten.
-	Put(ctx context.Context, c *credential.Credential) error
-	// Swap is Put for a caller that knows what it replaces: old, or nothing if old is nil. If the store
-	// holds anything else, it changes nothing and returns an error that wraps ErrChanged. A store that is
-	// not shared compares and writes in two steps, so the caller holds the account's lock.
+	// Swap saves next in place of old, or of nothing if old is nil, and returns only after it was read back and found
+	// equal, or a server has confirmed it. After a failure the old record or the new one is stored, whole. If the store
+	// holds anything else than old, it changes nothing and returns an error that wraps ErrChanged; a record that Get
+	// cannot read is not overwritten. A read-only store returns ErrReadOnly. A store that is not shared compares and
+	// writes in two steps, so the caller holds the account's lock.
 	Swap(ctx context.Context, old, next *credential.Credential) error
 	// Delete removes the account. If there is none, that is no failure.
 	Delete(ctx context.Context, name account.Name) error
@@ -41,7 +39,7 @@ type Store interface {
 
 // Traits are the properties of a store that its callers must respect.
 type Traits struct {
-	// ReadOnly: Put, Swap and Delete return ErrReadOnly. Nothing is locked, and no state folder is needed.
+	// ReadOnly: Swap and Delete return ErrReadOnly. Nothing is locked, and no state folder is needed.
 	ReadOnly bool
 	// Shared: processes on other machines use the same records, so a lock on this machine excludes only
 	// some of the writers. Swap compares and writes in one step.

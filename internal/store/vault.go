@@ -88,31 +88,21 @@ func (v *Vault) Get(ctx context.Context, name account.Name) (*credential.Credent
 	return record.credential, nil
 }
 
-// Put saves the credential over whatever the account has, a mark included.
-func (v *Vault) Put(ctx context.Context, c *credential.Credential) error {
-	return v.save(ctx, c, func(*credential.Credential) error { return nil })
-}
-
 // Swap saves next, without a mark, if Vault holds old, even if another process is refreshing it.
+// The record that this process read last is tried first, without reading it again.
 func (v *Vault) Swap(ctx context.Context, old, next *credential.Credential) error {
-	return v.save(ctx, next, func(held *credential.Credential) error { return checkOld(next.Account, old, held) })
-}
-
-// save writes c if check accepts the credential that Vault holds, nil for none. The record that this process
-// read last is tried first, without reading it again.
-func (v *Vault) save(ctx context.Context, c *credential.Credential, check func(held *credential.Credential) error) error {
-	record := v.remembered(c.Account)
-	if record == nil || check(record.credential) != nil {
+	record := v.remembered(next.Account)
+	if record == nil || checkOld(next.Account, old, record.credential) != nil {
 		var err error
-		if record, err = v.read(ctx, c.Account, true); err != nil {
+		if record, err = v.read(ctx, next.Account, true); err != nil {
 			return err
 		}
 	}
 	for {
-		if err := check(record.credential); err != nil {
+		if err := checkOld(next.Account, old, record.credential); err != nil {
 			return err
 		}
-		now, err := v.write(ctx, c, nil, record)
+		now, err := v.write(ctx, next, nil, record)
 		if !errors.Is(err, ErrChanged) {
 			return err
 		}

@@ -135,7 +135,7 @@ func TestVaultLogins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t, address, test.env)
-			err := v.Put(t.Context(), sample(mollie, 1))
+			err := put(t.Context(), v, sample(mollie, 1))
 			if test.text == "" {
 				if err != nil {
 					t.Fatal(err)

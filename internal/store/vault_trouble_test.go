@@ -114,7 +114,7 @@ func TestVaultRefusals(t *testing.T) {
 			_, errGet := v.Get(t.Context(), mollie)
 			_, errLease := v.Lease(t.Context(), mollie)
 			for call, err := range map[string]error{
-				"Get": errGet, "Lease": errLease, "Swap": v.Swap(t.Context(), nil, sample(mollie, 1)), "Put": v.Put(t.Context(), sample(mollie, 1)),
+				"Get": errGet, "Lease": errLease, "Swap": v.Swap(t.Context(), nil, sample(mollie, 1)), "Put": put(t.Context(), v, sample(mollie, 1)),
 				"Check": Check(t.Context(), v),
 			} {
 				if !fail.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) || fail.Advice(err) == nil || errors.Is(err, ErrNotFound) {
