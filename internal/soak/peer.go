@@ -48,6 +48,7 @@ type ledger struct {
 	all    []*exchange
 	lies   int // refusals that called a login ended that was not, since the last calm
 	random *rand.Rand
+	calm   bool // no answer is garbled
 }
 
 // lie is what such a refusal says.
@@ -136,7 +137,15 @@ func (p *peer) calm(provider string) {
 	l := p.accounts[provider]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waits = nil
+	l.waits, l.calm = nil, true
+}
+
+// stir lets answers be garbled, until calm.
+func (p *peer) stir(provider string) {
+	l := p.accounts[provider]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calm = false
 }
 
 func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +277,7 @@ func (l *ledger) ask(server *sandbox.Server, provider string, r *http.Request, p
 			x.lost = "the answer never came"
 		case !readable || granted.New+granted.NewC == "":
 			x.lost = "the answer held no new refresh token"
-		case l.random.IntN(3) == 0:
+		case !l.calm && l.random.IntN(3) == 0:
 			l.garble(x, out, granted.Access+granted.AccessC)
 		}
 		l.spent[sent] = x

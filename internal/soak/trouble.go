@@ -54,6 +54,7 @@ func harmlessFaults() []sandbox.Fault {
 
 // trouble is what one account goes through in a round.
 func (r *rig) trouble(provider string, random *rand.Rand) error {
+	r.peer.stir(provider)
 	if err := r.peer.setLife(provider, time.Duration(2+random.IntN(4))*time.Second); err != nil {
 		return err
 	}
