@@ -39,7 +39,9 @@ type app struct {
 	getenv  func(string) string
 	now     func() time.Time
 
-	settings func() (*settings, error) // read at first use
+	settings func() (*settings, error)                       // read at first use
+	shared   *session.Session                                // of demo, whose commands share one in memory; nil: each opens its own
+	browser  func(ctx context.Context, address string) error // of demo; nil: the user's
 
 	helpErr error // why the help could not be printed: cobra's help functions return nothing
 }
@@ -178,6 +180,9 @@ func cannotPrint(err error) error {
 
 // open returns a session with the user's settings.
 func (a *app) open(change ...func(*session.Options)) (*session.Session, error) {
+	if a.shared != nil {
+		return a.shared, nil
+	}
 	set, err := a.settings()
 	if err != nil {
 		return nil, err

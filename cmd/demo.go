@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,7 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,38 +29,41 @@ func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole life of a token, without an account",
-		Long: `Shows login, token, whoami, refresh and revoke against the sandbox, and the requests that each of them
-sends, with secrets masked. It shows one provider at a readable pace on a terminal; --all shows every one.
+		Long: `Runs login, status, token, whoami, refresh and revoke against the sandbox. Below each command it shows what
+the command prints and the requests that it sends, with their secrets masked. With --all it runs them at every
+built-in provider and shows in a table how their dialects of OAuth differ.
 It needs no account, keychain, browser or network, and leaves nothing behind.`,
 		Example: `  tokencli demo
   tokencli demo --all`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), all) },
 	}
-	c.Flags().BoolVar(&all, "all", false, "show all built-in providers")
+	c.Flags().BoolVar(&all, "all", false, "compare all built-in providers")
 	return c
 }
 
 // demo is one run of the demonstration.
 type demo struct {
 	*app
-	session *session.Session
-	to      screen
-	pace    time.Duration // between two steps
-	err     error
+	// user is the app whose commands are run: with the sandbox's environment, a session in memory and a browser of its own.
+	user   *app
+	env    map[string]string
+	pasted io.Writer // the user's keyboard
+	events []sandbox.Event
+	to     screen
+	pace   time.Duration // between two commands
+	quiet  bool          // collects events and prints nothing
+	err    error
 }
 
 func (a *app) demo(ctx context.Context, all bool) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	d := &demo{app: a, to: a.screen()}
+	d := &demo{app: a, to: a.screen(), env: map[string]string{}, quiet: all}
 	if d.to.terminal && !all {
 		d.pace = time.Second
 	}
-	server, err := sandbox.New(sandbox.Config{
-		Consent: sandbox.ConsentAllow,
-		Event:   func(e sandbox.Event) { d.line(d.to.paint(faint, "      "+describeEvent(e))) },
-	})
+	server, err := sandbox.New(sandbox.Config{Consent: sandbox.ConsentAllow, Event: d.exchange})
 	if err != nil {
 		return err
 	}
@@ -65,34 +72,52 @@ func (a *app) demo(ctx context.Context, all bool) error {
 		return fail.New(fail.Internal, "the sandbox cannot listen on this machine: %w", err)
 	}
 	defer listener.Close()
-	environment := make(map[string]string)
 	for _, v := range server.Variables(listener.URL) {
-		environment[v.Name] = v.Value
+		d.env[v.Name] = v.Value
 	}
-	// The user's own settings do not apply: a demonstration must not touch a real login.
-	d.session, err = session.Open(session.Options{
-		Store:     "memory",
-		Getenv:    func(name string) string { return environment[name] },
-		Tell:      func(text string) { d.line("      " + oneLine(text)) },
-		UserAgent: "github.com/tokencli/tokencli/" + a.versionName(),
-	})
+	closeUser, err := d.makeUser()
 	if err != nil {
 		return err
 	}
+	defer closeUser()
 	started := a.now()
-	providers := sandbox.Providers()
-	if !all {
-		providers = providers[:1]
+	if all {
+		err = d.compare(ctx)
+	} else {
+		err = d.walk(ctx, sandbox.Providers()[0])
 	}
-	for _, name := range providers {
-		if err := d.walk(ctx, account.Name{Provider: name}); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	if err != nil {
+		return err
 	}
 	d.line("")
 	d.line(fmt.Sprintf("Done in %.1f s. Nothing was left behind.", a.now().Sub(started).Seconds()))
 	d.line("Next: tokencli demo --all, tokencli sandbox --, tokencli login PROVIDER")
 	return d.err
+}
+
+// makeUser makes the app that the commands run in. The settings and logins of the real user do not apply to it.
+func (d *demo) makeUser() (func(), error) {
+	stdin, keyboard, err := os.Pipe()
+	if err != nil {
+		return nil, fail.New(fail.Internal, "no pipe: %w", err)
+	}
+	d.pasted = keyboard
+	out := &indented{demo: d}
+	d.user = &app{version: d.version, stdin: stdin, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now}
+	d.user.settings = sync.OnceValues(func() (*settings, error) { return readSettings(d.user.getenv) })
+	d.user.browser = func(ctx context.Context, address string) error {
+		// A browser loads its page to the end, also when the login has its code.
+		landed, err := browse(context.WithoutCancel(ctx), address)
+		if err == nil && landed != "" {
+			d.note("the browser ends up at an address that is not on this machine, and the user pastes it")
+			_, err = io.WriteString(d.pasted, landed+"\n")
+		}
+		return err
+	}
+	d.user.shared, err = session.Open(session.Options{
+		Store: "memory", Getenv: d.user.getenv, Tell: d.user.say, UserAgent: d.userAgent(),
+	})
+	return func() { _, _ = stdin.Close(), keyboard.Close() }, err
 }
 
 // line prints at once.
@@ -102,91 +127,166 @@ func (d *demo) line(text string) {
 	}
 }
 
-// step shows the command whose work follows, after a pause to read what came before.
-func (d *demo) step(ctx context.Context, text string) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d.pace):
+// note explains what nobody sees.
+func (d *demo) note(text string) {
+	if !d.quiet {
+		d.line(d.to.paint(faint, "    ("+text+")"))
 	}
-	d.line("  $ " + d.to.paint(green, text))
 }
 
-// walk shows the life of one account.
-func (d *demo) walk(ctx context.Context, name account.Name) error {
-	definition, err := d.session.Definition(name.Provider)
-	if err != nil {
-		return err
-	}
-	d.line("")
-	d.line(definition.Title)
-	login, err := d.login(ctx, definition.Grants[0], definition.Redirect.Default)
-	if err != nil {
-		return err
-	}
-	d.step(ctx, "tokencli login "+name.String())
-	if _, err := d.session.Login(ctx, name, login); err != nil {
-		return err
-	}
-	c, err := d.session.Token(ctx, name, time.Minute)
-	if err != nil {
-		return err
-	}
-	d.step(ctx, "tokencli token "+name.String())
-	d.line(fmt.Sprintf("      %s, valid: %s", masked(c.AccessToken), relative(c.AccessExpiresAt, d.now())))
-	d.step(ctx, "tokencli whoami "+name.String())
-	details, err := d.session.WhoAmI(ctx, name, time.Minute)
-	if err != nil {
-		return err
-	}
-	for _, detail := range details {
-		d.line(fmt.Sprintf("      %s: %s", detail.Name, strings.Join(detail.Values, ", ")))
-	}
-	d.step(ctx, "tokencli refresh "+name.String())
-	refreshed, err := d.session.Refresh(ctx, name)
-	if err != nil {
-		return err
-	}
-	replaced := "kept"
-	if refreshed.RefreshToken != c.RefreshToken {
-		replaced = "replaced"
-	}
-	d.line(fmt.Sprintf("      %s, refresh token %s", masked(refreshed.AccessToken), replaced))
-	d.step(ctx, "tokencli revoke "+name.String())
-	return d.session.Revoke(ctx, name, false)
+// indented prints what a command prints.
+type indented struct {
+	*demo
+	inLine bool
 }
 
-// login makes a login in which this process acts as the browser and the user.
-func (d *demo) login(ctx context.Context, grant, redirectURI string) (session.Login, error) {
-	l := session.Login{Timeout: 30 * time.Second}
-	if grant != session.GrantCode {
-		return l, nil
+func (w *indented) Write(p []byte) (int, error) {
+	if w.quiet {
+		return len(p), nil
 	}
-	if redirectURI != "" {
-		// A free port, because the usual one may be in use. It is closed again before it is needed,
-		// which is good enough for a demonstration.
-		port, err := freePort(ctx)
-		if err != nil {
-			return l, err
+	for text := range strings.Lines(string(p)) {
+		if !w.inLine {
+			text = "    " + text
 		}
-		u, err := url.Parse(redirectURI)
-		if err != nil {
-			return l, err
+		w.inLine = !strings.HasSuffix(text, "\n")
+		if err := w.print(text); err != nil {
+			return 0, err
 		}
-		u.Host = net.JoinHostPort(u.Hostname(), port)
-		l.RedirectURI = u.String()
 	}
-	person, stdin := io.Pipe()
-	l.Receive.Stdin = person
-	l.Receive.OpenTerminal = func() (io.ReadCloser, error) { return nil, errors.New("nobody is there") }
-	l.Receive.Open = func(ctx context.Context, address string) error {
-		landed, err := browse(ctx, address)
-		if err == nil && landed != "" {
-			d.line("      the browser lands elsewhere; the address is pasted")
-			_, err = io.WriteString(stdin, landed+"\n")
-		}
+	return len(p), nil
+}
+
+// exchange shows a request and its answer in one line of the terminal.
+func (d *demo) exchange(e sandbox.Event) {
+	d.events = append(d.events, e)
+	if d.quiet {
+		return
+	}
+	width := 0
+	if d.to.terminal {
+		width = d.to.width - len("    → ")
+	}
+	d.line(d.to.paint(faint, "    → "+describeEvent(e, width)))
+}
+
+// walk runs the commands of the life of one account.
+func (d *demo) walk(ctx context.Context, provider string) error {
+	definition, err := d.user.shared.Definition(provider)
+	if err != nil {
 		return err
 	}
-	return l, nil
+	if err := d.chooseRedirect(ctx, provider, definition.Redirect.Default); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"login", provider}, {"status"}, {"token", provider}, {"whoami", provider}, {"refresh", provider}, {"revoke", provider}} {
+		select {
+		case <-ctx.Done():
+		case <-time.After(d.pace):
+		}
+		if !d.quiet {
+			d.line("")
+			d.line("$ " + d.to.paint(green, "tokencli "+strings.Join(args, " ")))
+		}
+		if code := d.user.run(ctx, args); code != 0 {
+			return exitCode(code)
+		}
+	}
+	return nil
+}
+
+// chooseRedirect replaces the port of the redirect URI, which may be in use, by a free one. It is closed again before it
+// is needed, which is good enough for a demonstration.
+func (d *demo) chooseRedirect(ctx context.Context, provider, uri string) error {
+	variable := account.Name{Provider: provider}.Var(account.RedirectURI)
+	u, err := url.Parse(cmp.Or(d.env[variable], uri))
+	if err != nil || u.Port() == "" {
+		return err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	u.Host = net.JoinHostPort(u.Hostname(), port)
+	d.env[variable] = u.String()
+	return nil
+}
+
+// compare runs the commands at every provider and shows what went over the wire in each place where they differ.
+func (d *demo) compare(ctx context.Context) error {
+	rows := [][]string{{"PROVIDER", "CODE", "REQUEST", "SECRET IN", "REFRESH TOKEN", "API TOKEN IN", "REVOKE"}}
+	for _, provider := range sandbox.Providers() {
+		d.events = nil
+		if err := d.walk(ctx, provider); err != nil {
+			return err
+		}
+		definition, err := d.user.shared.Definition(provider)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, append([]string{definition.Title}, d.dialect()...))
+	}
+	fit(rows, d.to.width)
+	lines := strings.SplitAfterN(table(rows), "\n", 2)
+	return d.print(d.to.paint(faint, lines[0]) + lines[1] + `
+CODE: how the authorization code arrives: at an http or https callback, or pasted
+REQUEST: method and encoding of the token request
+SECRET IN, API TOKEN IN: where the client secret and the access token are sent
+REFRESH TOKEN: whether a refresh replaces it
+REVOKE: method of the revocation request, if the provider takes one
+`)
+}
+
+// dialect reads the cells of one provider from its requests.
+func (d *demo) dialect() []string {
+	code, request, secret, refresh, api, revoke := "-", "-", "-", "-", "-", "-"
+	for _, e := range d.events {
+		switch e.Operation {
+		case "authorize":
+			code = redirectKind(value(e, "redirect_uri", "redirectUri"))
+		case "token":
+			request = e.Method + " " + placeOf(e, "grant_type", "grantType", "clientId")
+			secret = placeOf(e, "client_secret", "clientSecret", "Basic")
+		case "refresh":
+			refresh = "kept"
+			if strings.Contains(e.Reason, "the old refresh token is spent") {
+				refresh = "replaced"
+			}
+		case "api":
+			api = placeOf(e, "access_token", "Bearer")
+		case "revoke":
+			revoke = e.Method
+		}
+	}
+	return []string{code, request, secret, refresh, api, revoke}
+}
+
+// placeOf returns where a request holds the first of its parameters that has one of the names.
+func placeOf(e sandbox.Event, names ...string) string {
+	for _, p := range e.Parameters {
+		if slices.Contains(names, p.Name) {
+			return p.In
+		}
+	}
+	return "-"
+}
+
+func value(e sandbox.Event, names ...string) string {
+	for _, p := range e.Parameters {
+		if slices.Contains(names, p.Name) {
+			return p.Value
+		}
+	}
+	return ""
+}
+
+func redirectKind(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1":
+		return "pasted"
+	default:
+		return u.Scheme
+	}
 }
 
 func freePort(ctx context.Context) (string, error) {
@@ -226,10 +326,4 @@ func browse(ctx context.Context, address string) (landed string, err error) {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return elsewhere, errors.Join(err, resp.Body.Close())
-}
-
-// masked shows enough of a token to tell two apart.
-func masked(s session.Secret) string {
-	text := s.Reveal()
-	return text[:min(4, len(text))] + "…"
 }

@@ -178,7 +178,7 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
 	}
 	o.ShowDevice = func(d session.Device) { a.showDevice(name, d, o) }
-	o.Receive.SystemOpener = browserOpener()
+	o.Receive.SystemOpener, o.Receive.Open = browserOpener(), a.browser
 	o.Receive.Next = "tokencli token " + name.String()
 	c, err := s.Login(ctx, name, o.Login)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -87,7 +88,7 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 		AccessLife:  time.Duration(o.accessLife),
 		RefreshLife: time.Duration(o.refreshLife),
 		CodeLife:    time.Duration(o.codeLife),
-		Event:       func(e sandbox.Event) { fmt.Fprintln(a.stderr, describeEvent(e)) },
+		Event:       func(e sandbox.Event) { fmt.Fprintln(a.stderr, describeEvent(e, 0)) },
 	})
 	if err != nil {
 		return usage("%w", err)
@@ -210,21 +211,26 @@ func loopbackOnly(address string) error {
 	return nil
 }
 
-// describeEvent puts a request at the sandbox into one line. Its values are masked already.
-func describeEvent(e sandbox.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", e.Method, e.Path)
+// describeEvent puts a request at the sandbox into one line, whose parameters are cut to a width in cells; 0: none are cut. Its
+// values are masked already.
+func describeEvent(e sandbox.Event, width int) string {
+	head := e.Method + " " + e.Path
+	var parameters strings.Builder
 	in := ""
 	for _, p := range e.Parameters {
 		if p.In != in {
 			in = p.In
-			fmt.Fprintf(&b, "  %s:", in)
+			fmt.Fprintf(&parameters, "  %s:", in)
 		}
-		fmt.Fprintf(&b, " %s=%s", p.Name, p.Value)
+		fmt.Fprintf(&parameters, " %s=%s", p.Name, p.Value)
 	}
-	fmt.Fprintf(&b, "  -> %d", e.Status)
+	tail := fmt.Sprintf("  -> %d", e.Status)
 	if e.Reason != "" {
-		fmt.Fprintf(&b, " (%s)", e.Reason)
+		tail += " (" + e.Reason + ")"
 	}
-	return redact.Printable(b.String())
+	middle := redact.Printable(parameters.String())
+	if width > 0 {
+		middle = runewidth.Truncate(middle, max(0, width-cells(head)-cells(tail)), "…")
+	}
+	return redact.Printable(head) + middle + redact.Printable(tail)
 }
