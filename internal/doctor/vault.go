@@ -38,6 +38,9 @@ func (e *run) vault(ctx context.Context, from string) []Finding {
 	}
 	findings = append(findings, ok(check, "the mount %s is a KV engine of version 2", rights.Mount))
 	e.storeOK = true
+	if err := e.otherStoreHasLogins(ctx); err != nil {
+		findings = append(findings, Failed(check, err))
+	}
 	return append(findings, e.vaultRights(rights)...)
 }
 

@@ -89,6 +89,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if path == "sys/health" {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"initialized":true,"sealed":false,"version":"1.21.4"}`))
+		return
+	}
 	if r.Header.Get("X-Vault-Token") != s.Token {
 		refuse(w, http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
 		return
