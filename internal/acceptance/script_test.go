@@ -45,6 +45,7 @@ import (
 //	                               SANDBOX_PORT the port in it.
 //	fault JSON                     makes the next request go wrong, see sandbox.Fault
 //	expire PROVIDER WHAT           ends tokens now: access, refresh or all
+//	device JSON                    decides device logins or sets their pace, see sandbox.DeviceControl
 //	lives PROVIDER WHAT LIFE       what is granted from now on lives so long; WHAT is access, refresh or
 //	                               code, LIFE a duration or `documented`
 //	stats PROVIDER FIELD N         the sandbox counted N: exchanges, refreshes, mints, revokes, reused,
@@ -83,6 +84,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"sandbox":   cmdSandbox,
 	"fault":     cmdFault,
 	"expire":    cmdExpire,
+	"device":    cmdDevice,
 	"lives":     cmdLives,
 	"stats":     cmdStats,
 	"events":    cmdEvents,
@@ -201,6 +203,13 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	var f sandbox.Fault
 	ts.Check(json.Unmarshal([]byte(strings.Join(args, " ")), &f))
 	ts.Check(of(ts).need(ts).Inject(f))
+}
+
+func cmdDevice(ts *testscript.TestScript, neg bool, args []string) {
+	var v sandbox.DeviceControl
+	ts.Check(json.Unmarshal([]byte(strings.Join(args, " ")), &v))
+	_, err := of(ts).need(ts).SteerDevice(v)
+	ts.Check(err)
 }
 
 func cmdExpire(ts *testscript.TestScript, neg bool, args []string) {

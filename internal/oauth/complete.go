@@ -14,6 +14,12 @@ func (m *Metadata) complete(d *provider.Definition) {
 		}
 	}
 	set(&d.Issuer, m.Issuer) // of a resource whose definition names none
+	if d.OpenGrants && m.DeviceEndpoint != "" {
+		d.Grants = []string{provider.AuthorizationCode, provider.DeviceCode}
+		if m.AuthorizationEndpoint == "" {
+			d.Grants = []string{provider.DeviceCode}
+		}
+	}
 	if d.Token == nil {
 		d.Token = map[string]*provider.Request{}
 	}

@@ -97,7 +97,7 @@ func (d *Definition) describedGrants() []string {
 			grants = append(grants, k.Grant)
 		}
 	}
-	if grants == nil && (d.Issuer != "" || d.Resource != "") {
+	if d.OpenGrants = grants == nil && d.Discovers(); d.OpenGrants {
 		return []string{AuthorizationCode}
 	}
 	if grants == nil || d.Static != (Static{}) {

@@ -44,6 +44,8 @@ type Definition struct {
 	Revoke              Revoke              `yaml:"revoke"`
 	Static              Static              `yaml:"static"`
 
+	// OpenGrants: the definition leaves it to the metadata which grants there are.
+	OpenGrants bool `yaml:"-"`
 	// Path is the file the definition was read from; empty for a built-in one.
 	Path string `yaml:"-"`
 	// Diverted: the definition extends another, but its token endpoint has another origin. A login names

@@ -194,6 +194,14 @@ var controls = map[string]func(*Server, []byte) (any, error){
 		}
 		return done{true}, s.SetLifetimes(l)
 	},
+	"POST device": func(s *Server, body []byte) (any, error) {
+		var v DeviceControl
+		if err := strict(body, &v); err != nil {
+			return nil, err
+		}
+		decided, err := s.SteerDevice(v)
+		return map[string]any{"ok": true, "decided": decided}, err
+	},
 	"POST token": func(s *Server, body []byte) (any, error) {
 		var v struct {
 			Provider, Scope string

@@ -30,12 +30,13 @@ type definition struct {
 		NoLoopback bool `yaml:"no_loopback"`
 		OutOfBand  bool `yaml:"out_of_band"`
 	}
-	Authorize *authorizeRequest
-	Token     map[string]*wanted
-	Assertion struct{ From, Audience string }
-	Reply     map[string]words
-	Callback  struct{ Keep []string }
-	Errors    struct {
+	Authorize           *authorizeRequest
+	DeviceAuthorization *wanted `yaml:"device_authorization"`
+	Token               map[string]*wanted
+	Assertion           struct{ From, Audience string }
+	Reply               map[string]words
+	Callback            struct{ Keep []string }
+	Errors              struct {
 		Code, Description words
 		Undocumented      bool
 		Ended             []rule
@@ -117,6 +118,8 @@ const (
 	kindCode      = "authorization_code"
 	kindRefresh   = "refresh"
 	kindRevoke    = "revoke"
+	kindDevice    = "device_authorization"
+	kindPoll      = "device_code"
 )
 
 // standardParams returns the parameters that the RFCs prescribe for a kind of request, with a placeholder
@@ -132,6 +135,12 @@ func standardParams(kind string) map[string]string {
 		},
 		kindRefresh: { // RFC 6749 6
 			"grant_type": "refresh_token", "refresh_token": "{refresh_token}", "resource": "{resource}",
+		},
+		kindDevice: { // RFC 8628 3.1
+			"client_id": "{client_id}", "scope": "{scope}", "resource": "{resource}",
+		},
+		kindPoll: { // RFC 8628 3.4
+			"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "{device_code}", "resource": "{resource}",
 		},
 		"password": { // RFC 6749 4.3.2
 			"grant_type": "password", "username": "{username}", "password": "{password}", "scope": "{scope}",
@@ -199,6 +208,9 @@ func readDefinition(text []byte) (*definition, error) {
 	}
 	if w := d.Revoke.Request; w != nil {
 		w.fillIn(kindRevoke, d.discovers())
+	}
+	if w := d.DeviceAuthorization; w != nil {
+		w.fillIn(kindDevice, d.discovers())
 	}
 	return d, d.checkInputs()
 }

@@ -13,7 +13,7 @@ type Event struct {
 	Seq        int // 1, 2, 3 ... in the order in which the requests were decided
 	Time       time.Time
 	Provider   string // empty for the control and for paths of no provider
-	Operation  string // authorize, consent, token, refresh, revoke, api, file, control, other
+	Operation  string // authorize, consent, device, token, refresh, revoke, api, file, control, other
 	Method     string
 	Path       string // the whole path, escaped, without the query
 	Parameters []Parameter
@@ -35,7 +35,7 @@ type Parameter struct {
 var harmless = []string{
 	"apiClientId", "approval_prompt", "clientId", "client_id", "from", "grantType", "grant_type",
 	"human_errors", "json", "landing_page", "limit", "locale", "page", "perPage", "per_page", "query",
-	"redirectUri", "redirect_uri", "response_type", "scope", "testmode", "token_type_hint", "decision",
+	"redirectUri", "redirect_uri", "response_type", "scope", "testmode", "token_type_hint", "decision", "user_code",
 	"kind", "on", "provider", "what", // of the control
 }
 
@@ -82,7 +82,7 @@ func (c *request) secret(value string) bool {
 		return false
 	}
 	return strings.Contains(value, c.st.clientSecret) || strings.Contains(value, c.srv.cfg.Password) ||
-		c.st.tokens[value] != nil || c.st.codes[value] != nil
+		c.st.tokens[value] != nil || c.st.codes[value] != nil || c.st.devices[value] != nil
 }
 
 // note puts the event of a decided request into the queue. The lock is held.

@@ -210,7 +210,9 @@ func (m *made) clientHeader(c *request, w *wanted, values url.Values, h held) *p
 		if err := h.take(name, words{"{" + name + "}"}, values[name]); err != nil {
 			return bad(badClient, "%s", err)
 		}
-		values.Del(name)
+		if m.d.expected(w)[name] == nil {
+			values.Del(name)
+		}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 // fields below it fill it in, and most of them may be set with any kind.
 type Fault struct {
 	Provider string `json:"provider,omitempty"` // empty: any
-	On       string `json:"on,omitempty"`       // authorize, token, refresh, revoke or api; empty: any of them
+	On       string `json:"on,omitempty"`       // authorize, device, token, refresh, revoke or api; empty: any of them
 	Times    int    `json:"times,omitempty"`    // how often; 0 is once, -1 without end
 	After    int    `json:"after,omitempty"`    // how many requests that fit pass unharmed first
 	Kind     string `json:"kind"`
@@ -333,7 +333,7 @@ func (f *Fault) check() error {
 	return nil
 }
 
-var faultOps = []string{opAuthorize, opToken, opRefresh, opRevoke, opAPI}
+var faultOps = []string{opAuthorize, opDevice, opToken, opRefresh, opRevoke, opAPI}
 
 // Inject queues a fault. Faults are tried in the order in which they were queued.
 func (s *Server) Inject(f Fault) error {

@@ -123,8 +123,10 @@ func (m *made) requests() []*wanted {
 	for _, kind := range keys(m.d.Token) {
 		list = append(list, m.d.Token[kind])
 	}
-	if m.d.Revoke.Request != nil {
-		list = append(list, m.d.Revoke.Request)
+	for _, w := range []*wanted{m.d.Revoke.Request, m.d.DeviceAuthorization} {
+		if w != nil {
+			list = append(list, w)
+		}
 	}
 	return list
 }
@@ -138,8 +140,11 @@ func (m *made) routes() []route {
 	for _, w := range m.requests() {
 		path, _ := w.address()
 		r := route{w.Method, path, opToken, m.token}
-		if w.kind == kindRevoke {
+		switch w.kind {
+		case kindRevoke:
 			r.op, r.handle = opRevoke, m.revoke
+		case kindDevice:
+			r.op, r.handle = opDevice, m.device
 		}
 		if !slices.ContainsFunc(list, func(o route) bool { return o.method == r.method && o.pattern == r.pattern }) {
 			list = append(list, r)
@@ -148,6 +153,10 @@ func (m *made) routes() []route {
 	list = append(list, m.metadata()...)
 	if m.d.Assertion.From == "github_actions" {
 		list = append(list, route{http.MethodGet, idTokenPath, opOther, m.idToken})
+	}
+	if m.d.DeviceAuthorization != nil {
+		list = append(list, route{http.MethodGet, devicePath, opConsent, (*request).devicePage},
+			route{http.MethodPost, devicePath, opConsent, (*request).deviceDecided})
 	}
 	for _, p := range m.d.WhoAmI {
 		path, _ := splitAddress(p.URL)
@@ -246,7 +255,7 @@ func (m *made) choose(c *request) *wanted {
 	var first *wanted
 	for _, w := range m.requests() {
 		path, fixed := w.address()
-		if _, ok := match(path, c.path); !ok || w.Method != c.method || w.kind == kindRevoke {
+		if _, ok := match(path, c.path); !ok || w.Method != c.method || w.kind == kindRevoke || w.kind == kindDevice {
 			continue
 		}
 		if first == nil {
@@ -317,6 +326,9 @@ func (m *made) grant(c *request, kind string, h held) (granted, string, *problem
 			return granted{}, "", p
 		}
 		got, p := c.grant("refresh_token", "", nil, h["refresh_token"], badGrant)
+		return got, "", p
+	case kindPoll:
+		got, p := c.poll(h["device_code"])
 		return got, "", p
 	case "password":
 		if h["username"] != c.srv.cfg.Username || h["password"] != c.srv.cfg.Password {
@@ -427,6 +439,15 @@ func place(out map[string]any, path string, value any) {
 		out = inner
 	}
 	out[parts[len(parts)-1]] = value
+}
+
+// device answers the device authorization request.
+func (m *made) device(c *request) *reply {
+	h, p := m.judge(c, m.d.DeviceAuthorization)
+	if p != nil {
+		return c.refuse(*p)
+	}
+	return c.startDevice(m.split(h["scope"]))
 }
 
 func (m *made) revoke(c *request) *reply {

@@ -25,7 +25,7 @@ func (d *definition) discovered() {
 	}
 	base := strings.TrimRight((&made{d: d}).issuer(), "/") + "/sandbox"
 	if d.Grants == nil {
-		d.Grants = []string{kindCode}
+		d.Grants = []string{kindCode, kindPoll}
 	}
 	if d.Token == nil {
 		d.Token = map[string]*wanted{}
@@ -36,8 +36,14 @@ func (d *definition) discovered() {
 		}
 		set(&d.Authorize.URL, base+"/authorize")
 	}
+	if d.grants(kindPoll) {
+		if d.DeviceAuthorization == nil {
+			d.DeviceAuthorization = new(wanted)
+		}
+		set(&d.DeviceAuthorization.URL, base+"/device")
+	}
 	for _, kind := range append(d.Grants, kindRefresh) {
-		if standardParams(kind) == nil || kind == kindRefresh && !d.grants(kindCode) && d.Token[kind] == nil {
+		if standardParams(kind) == nil || kind == kindRefresh && !d.grants(kindCode) && !d.grants(kindPoll) && d.Token[kind] == nil {
 			continue
 		}
 		if d.Token[kind] == nil {
@@ -89,6 +95,9 @@ func (m *made) server(issuer string) map[string]any {
 	}
 	if m.d.Authorize != nil {
 		v["authorization_endpoint"] = m.d.Authorize.URL
+	}
+	if m.d.DeviceAuthorization != nil {
+		v["device_authorization_endpoint"] = m.d.DeviceAuthorization.URL
 	}
 	for _, w := range m.d.Token {
 		v["token_endpoint"] = w.URL

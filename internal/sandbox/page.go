@@ -90,6 +90,24 @@ func (p *pages) code(c *request, code string) *reply {
 `, escape(code)))
 }
 
+func (p *pages) device(c *request, userCode string) *reply {
+	return p.page(c, http.StatusOK, "Allow access?", fmt.Sprintf(`<p>A device asks for access to your <strong>%s</strong> account. Allow it only if it shows this code.</p>
+<form method="post" action="%s">
+<p><label>Code <input name="user_code" value="%s" autocomplete="off" required></label></p>
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny" class="quiet">Deny</button>
+</form>
+`, escape(c.st.title), escape("/"+c.st.name+devicePath), escape(userCode)))
+}
+
+func (p *pages) deviceDone(c *request, allowed bool) *reply {
+	title := "Access was not given"
+	if allowed {
+		title = "The device has access"
+	}
+	return p.page(c, http.StatusOK, title, "<p>You can close this page and return to the device.</p>\n")
+}
+
 func (p *pages) refused(c *request, pr problem) *reply {
 	return p.page(c, pr.statusOr(), "Access was not given", fmt.Sprintf(`<p role="alert">The request was refused: %s.</p>
 <p>You can close this page.</p>

@@ -48,11 +48,13 @@ type lives struct{ code, access, refresh time.Duration }
 type provider struct {
 	dialect
 	lives    lives
-	asks     map[string]*ask   // by the one-time id of the consent page
-	codes    map[string]*code  // by value; used ones stay, to tell reuse from invention
-	tokens   map[string]*token // by value; spent ones stay
-	redirect []string          // registered URIs; empty: those that keep the rule
-	keep     bool              // the refresh token stays, however the dialect has it
+	asks     map[string]*ask    // by the one-time id of the consent page
+	codes    map[string]*code   // by value; used ones stay, to tell reuse from invention
+	tokens   map[string]*token  // by value; spent ones stay
+	devices  map[string]*device // by device code; used ones stay
+	interval time.Duration      // between the polls of device logins from now on
+	redirect []string           // registered URIs; empty: those that keep the rule
+	keep     bool               // the refresh token stays, however the dialect has it
 	noState  bool
 	granted  []string // the most that a consent gives; nil: everything
 	stats    Stats
@@ -92,6 +94,7 @@ type pair struct{ access, refresh *token }
 func newProvider(d dialect, cfg Config) *provider {
 	st := &provider{
 		dialect: d, asks: map[string]*ask{}, codes: map[string]*code{}, tokens: map[string]*token{},
+		devices: map[string]*device{}, interval: standardInterval,
 		redirect: cfg.RedirectURIs[d.name], granted: cfg.GrantScopes[d.name], noState: cfg.OmitState[d.name],
 		keep: !d.rotates, lives: d.documented,
 	}

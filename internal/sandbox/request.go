@@ -19,6 +19,7 @@ import (
 const (
 	opAuthorize = "authorize"
 	opConsent   = "consent" // the answer given on the consent page
+	opDevice    = "device"  // the codes of a device login
 	opToken     = "token"   // code, password or client credentials for tokens
 	opRefresh   = "refresh"
 	opRevoke    = "revoke"

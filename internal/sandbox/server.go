@@ -371,7 +371,7 @@ func (s *Server) handle(c *request) *reply {
 		return textReply(http.StatusNotFound, "unknown provider").why("the path names no provider that is played")
 	case c.tooLong:
 		return c.refuse(problem{kind: badRequest, text: "the body is longer than 1 MiB", status: http.StatusRequestEntityTooLarge})
-	case c.op == opConsent:
+	case c.op == opConsent && c.route == nil:
 		return c.consentGiven()
 	case c.route != nil:
 		return c.route.handle(c)

@@ -54,6 +54,8 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 		name, path string
 	}{
 		{"code exchange", "token.authorization_code"},
+		{"device authorization", "device_authorization"},
+		{"device token", "token.device_code"},
 		{"password", "token.password"},
 		{"client credentials", "token.client_credentials"},
 		{"JWT bearer", "token.jwt_bearer"},
