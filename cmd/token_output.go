@@ -19,7 +19,7 @@ func presentation(s *session.Session, o tokenOptions) (presenter, error) {
 	if o.output == "raw" || o.output == "env" || o.output == "github" {
 		return nil, nil
 	}
-	d, err := s.Definition(o.name.Provider)
+	d, err := s.Catalog.Find(o.name.Provider) // metadata says nothing about it
 	if err != nil {
 		return nil, err
 	}

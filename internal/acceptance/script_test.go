@@ -79,6 +79,15 @@ import (
 //	listen VARIABLE KIND           a server that behaves badly: accept (and never answer), close
 //	vault                          starts a Vault server and makes it the store: VAULT_ADDR, VAULT_TOKEN
 //	toolserver KIND VARIABLE ...   a server that asks for a credential, see cmdToolServer
+//	authserver VARIABLE [SETTING=VALUE...]  starts an authorization server that describes itself, see
+//	                               authserver_test.go; VARIABLE is its address, and $VARIABLE/mcp a resource
+//	authset VARIABLE SETTING=VALUE...  changes settings of it: wants (the resource that requests must
+//	                               name), iss (of the callback), sendsiss, challenge, registration, document
+//	                               (a client id), management, metadata.MEMBER, resource.MEMBER,
+//	                               redirect.REQUEST, status.REQUEST
+//	authcount VARIABLE WHAT N      it counted N: exchanges, refreshes, reused, refused, deleted, or requests:
+//	                               metadata, resource, mcp, register, authorize, token, revoke, userinfo, and
+//	                               `delete register`
 //	jsonfield NAME VALUE           stdout is a JSON object with that field
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"sandbox":   cmdSandbox,
@@ -107,6 +116,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"listen":    cmdListen,
 	"jsonfield": cmdJSONField,
 
+	"authserver": cmdAuthServer,
+	"authset":    cmdAuthSet,
+	"authcount":  cmdAuthCount,
 	"toolserver": cmdToolServer,
 
 	"certificate": cmdCertificate,
@@ -116,7 +128,10 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 type scriptKeyType struct{}
 
 // script is what a script has beside its environment.
-type script struct{ sandbox *harness.Sandbox }
+type script struct {
+	sandbox     *harness.Sandbox
+	authServers map[string]*authServer // by the variable that has their address
+}
 
 func of(ts *testscript.TestScript) *script { return ts.Value(scriptKeyType{}).(*script) }
 

@@ -112,6 +112,7 @@ type Registration struct {
 	URI             string // registration_client_uri
 	AccessToken     Secret // registration_access_token
 	SecretExpiresAt time.Time
+	RedirectURI     string // that was registered; empty for a grant without one
 }
 
 // maxSkew is how far in the future a credential may have been obtained before the clock it was stamped

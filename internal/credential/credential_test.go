@@ -17,7 +17,7 @@ func full() *credential.Credential {
 		Account: account.Name{Provider: "mollie", Label: "shop-b"}, Grant: credential.AuthorizationCode,
 		Origin: "https://api.example.com", Origins: credential.Origins{credential.TokenEndpoint: "https://api.example.com"},
 		Issuer: "https://issuer.example.com", Resource: "https://resource.example.com/mcp",
-		Registration: credential.Registration{URI: "https://issuer.example.com/clients/1", AccessToken: "registration-token"},
+		Registration: credential.Registration{URI: "https://issuer.example.com/clients/1", AccessToken: "registration-token", SecretExpiresAt: time.Unix(1800000000, 0).UTC(), RedirectURI: "http://127.0.0.1:8976/callback"},
 		Inputs:       map[string]string{"shop": "demo"}, Kept: map[string]string{"instance_url": "https://eu.example.com"},
 		AccessLifetime: time.Hour, RefreshLifetime: credential.Unlimited, RefusedAt: now.Add(3 * time.Minute),
 		ClientID: "app_1", ClientSecret: "client-secret",

@@ -30,6 +30,7 @@ type stored struct {
 	RegistrationURI   string            `json:"registration_client_uri,omitempty"`
 	RegistrationToken string            `json:"registration_access_token,omitempty"`
 	SecretExpiresAt   time.Time         `json:"client_secret_expires_at,omitzero"`
+	RegisteredURI     string            `json:"registered_redirect_uri,omitempty"`
 	RedirectURI       string            `json:"redirect_uri,omitempty"`
 	Scopes            []string          `json:"scopes,omitempty"`
 	Inputs            map[string]string `json:"inputs,omitempty"`
@@ -69,6 +70,7 @@ func Encode(c *Credential) ([]byte, error) {
 		RegistrationURI:   c.Registration.URI,
 		RegistrationToken: c.Registration.AccessToken.Reveal(),
 		SecretExpiresAt:   c.Registration.SecretExpiresAt.UTC().Round(0),
+		RegisteredURI:     c.Registration.RedirectURI,
 		RedirectURI:       c.RedirectURI,
 		Scopes:            c.Scopes,
 		Inputs:            c.Inputs,
@@ -139,7 +141,7 @@ func (s *stored) credential(name account.Name) *Credential {
 		Resource:         s.Resource,
 		ClientID:         s.ClientID,
 		ClientSecret:     Secret(s.ClientSecret),
-		Registration:     Registration{URI: s.RegistrationURI, AccessToken: Secret(s.RegistrationToken), SecretExpiresAt: s.SecretExpiresAt.UTC()},
+		Registration:     s.registration(),
 		RedirectURI:      s.RedirectURI,
 		Scopes:           s.Scopes,
 		Inputs:           s.Inputs,
@@ -161,6 +163,12 @@ func (s *stored) credential(name account.Name) *Credential {
 	}
 }
 
+func (s *stored) registration() Registration {
+	return Registration{
+		URI: s.RegistrationURI, AccessToken: Secret(s.RegistrationToken), SecretExpiresAt: s.SecretExpiresAt.UTC(), RedirectURI: s.RegisteredURI,
+	}
+}
+
 // safe reports whether everything that may end up in a header, an address or a shell is text that could have
 // come from a provider or a user. The client secret is only ever sent encoded.
 func (c *Credential) safe() bool {
@@ -168,7 +176,7 @@ func (c *Credential) safe() bool {
 	if c.Grant == Static {
 		access = plain(c.AccessToken.Reveal()) // may be a user name and password
 	}
-	texts := []string{c.Origin, c.Issuer, c.Resource, c.ClientID, c.RedirectURI, c.TokenType, c.Registration.URI, c.Registration.AccessToken.Reveal()}
+	texts := []string{c.Origin, c.Issuer, c.Resource, c.ClientID, c.RedirectURI, c.TokenType, c.Registration.URI, c.Registration.AccessToken.Reveal(), c.Registration.RedirectURI}
 	for _, origin := range c.Origins {
 		texts = append(texts, origin)
 	}

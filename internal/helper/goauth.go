@@ -45,7 +45,7 @@ func (g *GoAuth) Run(ctx context.Context, address string, stdin io.Reader, stdou
 			return err
 		}
 	}
-	how, title, err := g.Session.Presentation(ctx, g.Account.Provider, nil)
+	how, title, err := g.Session.Presentation(c)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -209,6 +210,9 @@ func wellKnown(u *url.URL, name string) string {
 	return inserted.String()
 }
 
+// errMissing is the reason for the failure of an address without a document. Any other says more.
+var errMissing = errors.New("status 404")
+
 // first reads a JSON document from the first of the addresses that has one.
 func (d *Discovery) first(ctx context.Context, addresses []string, into any) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, totalTime)
@@ -219,7 +223,7 @@ func (d *Discovery) first(ctx context.Context, addresses []string, into any) (ti
 		if err == nil {
 			return validity, nil
 		}
-		if firstErr == nil {
+		if firstErr == nil || errors.Is(firstErr, errMissing) {
 			firstErr = err
 		}
 		if ctx.Err() != nil {
@@ -261,6 +265,8 @@ func (d *Discovery) get(ctx context.Context, address string, into any) (time.Dur
 	}
 	what := ""
 	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return 0, fail.New(fail.Unavailable, "no metadata at %s: it answered with %w", address, errMissing)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		what = "a redirect, which is not followed"
 	case resp.StatusCode != http.StatusOK:

@@ -66,7 +66,9 @@ func (c *Client) Register(ctx context.Context, grant, redirectURI string, scopes
 	case a.status != http.StatusCreated && a.status != http.StatusOK:
 		return Registration{}, credential.Registration{}, c.refusal(a, object)
 	}
-	return c.registered(a, asked.ClientAuth)
+	client, management, err := c.registered(a, asked.ClientAuth)
+	management.RedirectURI = redirectURI
+	return client, management, err
 }
 
 func (c *Client) clientMetadata(grant, redirectURI string, scopes []string) clientMetadata {

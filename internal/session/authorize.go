@@ -31,7 +31,7 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 		p.tell("%s", p.definition.Scopes.Note)
 	}
 	authorization := p.client.NewAuthorization(redirectURI, scopes)
-	receiver, err := callback.Listen(p.callbackOptions(authorization))
+	receiver, err := p.listen(authorization)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,25 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// listen prepares for the answer. Not every server takes a client's redirect URI with any port (RFC 8252 7.3), so a
+// client that was registered for an earlier login is used only with its own: if its port is in use, another client is
+// registered.
+func (p *plan) listen(a *oauth.Authorization) (*callback.Receiver, error) {
+	own := p.registered.RedirectURI
+	if own == "" || own == a.RedirectURI || p.client.RegistrationEndpoint == "" {
+		return callback.Listen(p.callbackOptions(a))
+	}
+	if pickedPort(a.RedirectURI, own) {
+		again := *a
+		again.RedirectURI = own
+		if receiver, err := callback.Listen(p.callbackOptions(&again)); err == nil {
+			return receiver, nil
+		}
+	}
+	p.registration, p.registered = oauth.Registration{}, credential.Registration{}
+	return callback.Listen(p.callbackOptions(a))
 }
 
 // askRedirectURI finds the redirect URI. If the definition has none, only the user knows which one is

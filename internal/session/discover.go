@@ -28,6 +28,8 @@ func (s *Session) discover(ctx context.Context, d *provider.Definition, c *crede
 	case err != nil, slices.Contains(m.AuthorizationServers, c.Issuer):
 		return s.serverMetadata(ctx, c.Issuer)
 	case c.Issuer != "":
+		// The next call asks again: the resource may have been corrected by then.
+		s.resources.put(s.cacheDir("resources"), document[oauth.ResourceMetadata]{d.Resource, s.now(), m})
 		return nil, fail.New(fail.LoginNeeded, "%s: this login belongs to the issuer %q, but the resource names %q; nothing was sent",
 			c.Account, c.Issuer, m.AuthorizationServers[0]).Advise(fail.DoLogIn, c.Account)
 	case s.Store.Traits().ReadOnly: // a resource must not choose by itself where the user's secrets go

@@ -76,6 +76,10 @@ func (s *Session) Login(ctx context.Context, name account.Name, l Login) (*crede
 		p.withdraw(ctx)
 		return nil, err
 	}
+	replaced := p.old != nil && len(l.HandOver) == 0
+	if replaced && p.old.Registration.URI != "" && p.old.ClientID != c.ClientID { // a login ends nothing at the provider
+		s.tellRemains(p.client, p.old)
+	}
 	if ctx.Err() != nil {
 		return nil, fail.New(fail.Interrupted, "%s: interrupted; the login was saved first", name)
 	}

@@ -105,9 +105,14 @@ func (s *Session) end(ctx context.Context, client *oauth.Client, c *credential.C
 	}
 	gone, err := client.Unregister(ctx, c.Registration)
 	if err == nil && !gone {
-		s.tell("%s: the client %s, which was registered for this login, remains at %s", c.Account, redact.Scrub(c.ClientID, 80), client.Definition.Title)
+		s.tellRemains(client, c)
 	}
 	return byHand, err
+}
+
+func (s *Session) tellRemains(client *oauth.Client, c *credential.Credential) {
+	s.tell("%s: the client %s, which was registered for the login of %s, remains at %s", c.Account, redact.Scrub(c.ClientID, 80),
+		c.ObtainedAt.UTC().Format(time.DateOnly), client.Definition.Title)
 }
 
 // revokeTokens asks the provider to revoke the tokens (RFC 7009), the refresh token first.

@@ -181,14 +181,14 @@ func (s *Session) Definition(name string) (*provider.Definition, error) {
 	return c.Definition, nil
 }
 
-// Presentation returns how the API of a provider takes a token, and the provider's title. Inputs, kept fields
-// and client_id in values fill its constant headers.
-func (s *Session) Presentation(ctx context.Context, name string, values map[string]string) (Presentation, string, error) {
-	c, err := s.resolve(ctx, name, values, s.discovered)
+// Presentation returns how the API takes the token of a credential, and the provider's title. It needs no metadata.
+func (s *Session) Presentation(c *credential.Credential) (Presentation, string, error) {
+	d, err := s.Catalog.Find(c.Account.Provider)
 	if err != nil {
 		return Presentation{}, "", err
 	}
-	return c.Presentation, c.Definition.Title, nil
+	p, err := s.PresentationOf(d, c)
+	return p, d.Title, err
 }
 
 // PresentationOf returns how the API takes the token of a credential, whose provider has this definition.
