@@ -2,13 +2,14 @@ package callback
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // announce says what is about to happen, before the browser opens. The address is always printed, on a
 // line of its own.
-func (r *Receiver) announce(address string, opening, canPaste bool) {
+func (r *Receiver) announce(address string, validFor time.Duration, opening, canPaste bool) {
 	who := r.title()
 	if r.opts.Account != "" {
 		who += " (account " + r.account() + ")"
@@ -29,6 +30,9 @@ func (r *Receiver) announce(address string, opening, canPaste bool) {
 		r.console.explain("to log in to %s, open this address in a browser:", who)
 	}
 	r.console.verbatim(redact.Printable(address))
+	if validFor > 0 { // RFC 9126 2.2
+		r.console.explain("the address works once, and expires after %s", duration(validFor))
+	}
 	if r.redirect.listens() {
 		r.console.explain("approve access in the browser; login then finishes by itself")
 		for _, hint := range detectHost(r.opts.Environ, fileExists).hints(port) {

@@ -207,10 +207,10 @@ func Listen(opts Options) (*Receiver, error) {
 // the port that was bound in place of a port 0.
 func (r *Receiver) RedirectURI() string { return r.uri }
 
-// Receive prints the address of the authorization page, opens the browser and waits for the code. It is
-// called once. It fails with kind Refused if the provider refuses, LoginNeeded if ctx's deadline passes,
+// Receive prints the address of the authorization page, opens the browser and waits for the code. validFor is how
+// long the address works, which is then for one use; 0: no limit is known. It is called once. It fails with kind Refused if the provider refuses, LoginNeeded if ctx's deadline passes,
 // Interrupted if ctx is cancelled, and Usage if the input ends where a code had to be pasted.
-func (r *Receiver) Receive(ctx context.Context, authorizeURL string) (*Answer, error) {
+func (r *Receiver) Receive(ctx context.Context, authorizeURL string, validFor time.Duration) (*Answer, error) {
 	u, err := url.Parse(authorizeURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		// Anything else must not reach an opener, which could take it for an option or a file.
@@ -227,7 +227,7 @@ func (r *Receiver) Receive(ctx context.Context, authorizeURL string) (*Answer, e
 	if r.opts.Open == nil {
 		commands = r.openers(runtime.GOOS, authorizeURL)
 	}
-	r.announce(authorizeURL, r.opts.Open != nil || len(commands) > 0, pasted != nil)
+	r.announce(authorizeURL, validFor, r.opts.Open != nil || len(commands) > 0, pasted != nil)
 	for _, l := range r.listeners {
 		go func() { _ = r.server.Serve(l.serve()) }()
 	}

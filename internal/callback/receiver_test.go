@@ -75,7 +75,7 @@ func beLogin() int {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	goroutines := runtime.NumGoroutine()
-	a, err := r.Receive(ctx, authorize)
+	a, err := r.Receive(ctx, authorize, 0)
 	if err != nil {
 		fmt.Println("receive:", err)
 		return 1
@@ -166,7 +166,7 @@ func begin(t *testing.T, opts Options, tweaks ...func(*Receiver)) *login {
 	t.Cleanup(cancel)
 	l := &login{Receiver: r, t: t, said: said, done: make(chan result, 1), cancel: cancel}
 	go func() {
-		a, err := r.Receive(ctx, authorize+"&redirect_uri="+url.QueryEscape(r.RedirectURI()))
+		a, err := r.Receive(ctx, authorize+"&redirect_uri="+url.QueryEscape(r.RedirectURI()), 0)
 		l.done <- result{answer: a, err: err}
 	}()
 	return l
@@ -536,7 +536,7 @@ func TestTimeout(t *testing.T) {
 	r, _ := listen(t, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	_, err := r.Receive(ctx, authorize)
+	_, err := r.Receive(ctx, authorize, 0)
 	kindAndAdvice(t, err, fail.LoginNeeded, "mollie/shop-b: login timed out", fail.DoLogInWithMoreTime)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the cause is lost")
@@ -590,7 +590,7 @@ func TestAddressIsAlwaysPrinted(t *testing.T) {
 func TestUnusableAuthorizeAddress(t *testing.T) {
 	for _, address := range []string{"", "file:///etc/passwd", "file://host/share", "ftp://provider.example/", "--help", "javascript:alert(1)", "https://", "http://a b/\x1b"} {
 		r, said := listen(t, Options{Browser: os.Args[0]})
-		if _, err := r.Receive(t.Context(), address); !fail.Is(err, fail.Usage) {
+		if _, err := r.Receive(t.Context(), address, 0); !fail.Is(err, fail.Usage) {
 			t.Errorf("%q: %v", address, err)
 		}
 		if said.String() != "" {
@@ -611,7 +611,7 @@ func TestZeroOptions(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		a, err := r.Receive(context.Background(), authorize)
+		a, err := r.Receive(context.Background(), authorize, 0)
 		done <- result{answer: a, err: err}
 	}()
 	go func() { _, _ = ask("GET", r.RedirectURI()+"?error=access_denied&state="+testState) }()

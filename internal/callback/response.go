@@ -114,6 +114,8 @@ func (r *Receiver) refused(code, description string) result {
 		err = err.Advise(fail.DoAllowAccess, r.account())
 	case "invalid_scope":
 		err = err.Advise(fail.DoNarrowScopes)
+	case "invalid_request_uri": // the pushed request has expired or was used (RFC 9101 7)
+		err = err.Advise(fail.DoStartAgain, r.account())
 	case "server_error", "temporarily_unavailable":
 		err = err.Advise(fail.DoLogInLater, r.account())
 	default:

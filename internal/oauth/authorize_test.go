@@ -37,7 +37,7 @@ func TestAuthorizeURL(t *testing.T) {
 		t.Run(tt.provider, func(t *testing.T) {
 			c := &Client{Config: definition(t, tt.provider, "")}
 			a := c.NewAuthorization(redirect, tt.scopes)
-			address, err := c.URL(registration, a)
+			address, _, err := c.URL(t.Context(), registration, a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestPKCE(t *testing.T) {
 	if len(a.verifier) != 43 { // RFC 7636 4.1: 43 to 128 characters; 32 octets make 43
 		t.Errorf("verifier of %d characters", len(a.verifier))
 	}
-	address, err := c.URL(registration, a)
+	address, _, err := c.URL(t.Context(), registration, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestPKCE(t *testing.T) {
 func TestPKCEVector(t *testing.T) {
 	c := &Client{Config: standard(t, "")}
 	a := &Authorization{RedirectURI: "https://app.example/cb", State: "s", verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
-	address, err := c.URL(registration, a)
+	address, _, err := c.URL(t.Context(), registration, a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	// ClientIDMetadataDocuments: the address of a document may be the client id.
 	ClientIDMetadataDocuments bool
 
+	pushURL string            // where authorization requests are pushed; "": the metadata names no endpoint
 	server  *Metadata         // nil without discovery
 	values  map[string]string // of every input and kept field
 	api     *url.URL          // before it was moved to base; nil: not known
@@ -63,6 +64,12 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 	for path, address := range c.Definition.Addresses() {
 		if err := c.resolve(path, address); err != nil {
 			return nil, fail.New(fail.Usage, "%s: %s: %w", d.Name, path, err)
+		}
+	}
+	if c.server != nil && c.server.PAREndpoint != "" {
+		c.pushURL = c.server.PAREndpoint
+		if err := c.resolve("authorize.par", &c.pushURL); err != nil {
+			return nil, fail.New(fail.Usage, "%s: pushed_authorization_request_endpoint: %w", d.Name, err)
 		}
 	}
 	for i := range c.Definition.WhoAmI {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
@@ -42,32 +43,39 @@ func random() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// URL returns the address to which the user's browser goes.
-func (c *Client) URL(r Registration, a *Authorization) (string, error) {
+// URL returns the address to which the user's browser goes. Where the request is pushed to the server first (RFC
+// 9126), the address works only once and for validFor; 0: the server sets no limit.
+func (c *Client) URL(ctx context.Context, r Registration, a *Authorization) (address string, validFor time.Duration, err error) {
 	request := c.Definition.Request("authorize")
 	if request.URL == "" {
-		return "", c.unknown("authorize.url")
+		return "", 0, c.unknown("authorize.url")
 	}
 	u, err := url.Parse(request.URL)
 	if err != nil {
-		return "", fail.New(fail.Usage, "authorize.url of %s is not an address", c.Definition.Name)
+		return "", 0, fail.New(fail.Usage, "authorize.url of %s is not an address", c.Definition.Name)
 	}
 	sum := sha256.Sum256([]byte(a.verifier))
-	params, err := c.params("authorize", request, map[string]string{
+	values := map[string]string{
 		"client_id":      r.ID,
 		"redirect_uri":   a.RedirectURI,
 		"scope":          strings.Join(a.Scopes, c.Definition.Scopes.Separator),
 		"state":          a.State,
 		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]),
-	})
+	}
+	params, err := c.params("authorize", request, values)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	c.addOpenID(a, params)
+	if c.Definition.Authorize.PAR {
+		if params, validFor, err = c.push(ctx, r, a.RedirectURI, params); err != nil {
+			return "", 0, err
+		}
+	}
 	query := u.Query()
 	maps.Copy(query, params)
 	u.RawQuery = encodeQuery(query)
-	return u.String(), nil
+	return u.String(), validFor, nil
 }
 
 // Exchange trades an authorization code for tokens (RFC 6749 4.1.3).

@@ -177,15 +177,20 @@ func (c *Client) matches(rules []provider.Rule, a *answer, object map[string]any
 	return slices.ContainsFunc(rules, func(r provider.Rule) bool { return r.Matches(a.status, code, text) })
 }
 
+// said returns the words of a refusal, or else its status.
+func (c *Client) said(a *answer, object map[string]any) string {
+	code, _ := textAt(object, c.Definition.Errors.Code)
+	description, _ := textAt(object, c.Definition.Errors.Description)
+	if words := redact.Scrub(strings.Trim(code+": "+description, ": "), maxText, a.secrets...); words != "" {
+		return words
+	}
+	return fmt.Sprintf("status %d", a.status)
+}
+
 // refusal is the failure of an answer that is no success.
 func (c *Client) refusal(a *answer, object map[string]any) *Error {
-	rules := c.Definition.Errors
-	code, _ := textAt(object, rules.Code)
-	description, _ := textAt(object, rules.Description)
-	words := redact.Scrub(strings.Trim(code+": "+description, ": "), maxText, a.secrets...)
-	if words == "" {
-		words = fmt.Sprintf("status %d", a.status)
-	}
+	code, _ := textAt(object, c.Definition.Errors.Code)
+	words := c.said(a, object)
 	e := &Error{Status: a.status, Code: redact.Scrub(code, 80, a.secrets...)}
 	meaning := c.judge(a, object)
 	e.Ended, e.Unspent = meaning == isDead, meaning != isUnknown

@@ -20,6 +20,11 @@ func (c *Client) build(ctx context.Context, path string, r *provider.Request, va
 	if err != nil {
 		return nil, err
 	}
+	return c.encode(ctx, path, r, values, params)
+}
+
+// encode makes an HTTP request of parameters that are known, and authenticates the client.
+func (c *Client) encode(ctx context.Context, path string, r *provider.Request, values map[string]string, params map[string][]string) (*http.Request, error) {
 	header := http.Header{}
 	clientAuthOf(r.ClientAuth).authenticate(Registration{ID: values["client_id"], Secret: values["client_secret"]}, params, header)
 	u, err := url.Parse(r.URL)

@@ -262,7 +262,7 @@ func TestNothingIsSentInTheClearOrNowhere(t *testing.T) {
 			t.Errorf("whoami %s: %v", address, err)
 		}
 		c.Definition.Authorize = &provider.Authorize{URL: "://"}
-		if _, err := c.URL(registration, c.NewAuthorization("x", nil)); !fail.Is(err, fail.Usage) {
+		if _, _, err := c.URL(t.Context(), registration, c.NewAuthorization("x", nil)); !fail.Is(err, fail.Usage) {
 			t.Errorf("authorize: %v", err)
 		}
 	}

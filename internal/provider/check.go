@@ -97,8 +97,13 @@ func (c *checker) definition(d *Definition, name string) {
 			c.request(d, k, r)
 		}
 	}
-	if a := d.Authorize; a != nil && a.URL == "" && !d.Discovers() {
-		c.add("authorize.url", "missing")
+	if a := d.Authorize; a != nil && !d.Discovers() {
+		if a.URL == "" {
+			c.add("authorize.url", "missing")
+		}
+		if a.PAR {
+			c.add("authorize.par", "expected an issuer or a resource beside it, whose metadata names the endpoint (RFC 9126 5)")
+		}
 	}
 	if u := d.Redirect.Default; u != "" && !strings.Contains(u, ":") {
 		c.add("redirect.default", "expected an address such as http://127.0.0.1:8976/callback")

@@ -40,13 +40,13 @@ func (p *plan) authorize(ctx context.Context) (*credential.Credential, error) {
 	if err := p.registerClient(ctx, authorization.RedirectURI, scopes); err != nil {
 		return nil, err
 	}
-	address, err := p.client.URL(p.registration, authorization)
+	address, validFor, err := p.client.URL(ctx, p.registration, authorization)
 	if err != nil {
 		return nil, err
 	}
 	waiting, cancel := p.waiting(ctx)
 	defer cancel()
-	answer, err := receiver.Receive(waiting, address)
+	answer, err := receiver.Receive(waiting, address, validFor)
 	if err != nil {
 		return nil, err
 	}
