@@ -131,6 +131,7 @@ func TestEveryRuleNamesItsLine(t *testing.T) {
 		{"code grant without authorize", "authorize:\n  url: https://acme.example/authorize\n  standard: false\n" + code + "  pkce: S256\n  code_life: 10m\n", "", `9: grants: authorization_code needs authorize`},
 		{"redirect not an address", "default: http://127.0.0.1:8976/callback", "default: /callback", `11: redirect.default: expected an address`},
 		{"authorize url missing", "  url: https://acme.example/authorize\n", "\n", `12: authorize.url: missing`},
+		{"par without metadata", "  pkce: S256\n", "  pkce: S256\n  par: true\n", `17: authorize.par: expected an issuer or a resource beside it, whose metadata names the endpoint (RFC 9126 5)`},
 		{"authorize url in the clear", "url: https://acme.example/authorize", "url: http://acme.example/authorize", `13: authorize.url: http is only for this machine`},
 		{"a text for a boolean", "  standard: false\n  params", "  standard: no\n  params", `14: authorize.standard: expected true or false`},
 		{"authorize without state", `, state: "{state}"}`, "}", `15: authorize.params: no parameter holds {state}`},

@@ -48,7 +48,11 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	add("client", "register at: "+d.Client.Create, "secret: "+d.Client.Secret)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
-		add("authorize", a.URL, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
+		pushed := ""
+		if a.PAR {
+			pushed = "pushed to the server first (RFC 9126)"
+		}
+		add("authorize", a.URL, pushed, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
 	}
 	for _, r := range []struct {
 		name, path string
