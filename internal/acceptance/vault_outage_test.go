@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -22,6 +23,8 @@ type outage struct {
 	// plan makes Vault fail from a moment on, until end.
 	plan func(tm *vaultTeam, at moment) plan
 	end  func(tm *vaultTeam) error
+	// harmless: it may last for long, and a refresh succeeds all the same.
+	harmless bool
 }
 
 // slowAnswer is longer than tokencli waits for one (10 s).
@@ -46,10 +49,18 @@ var outages = []outage{
 		name: "full",
 		plan: func(_ *vaultTeam, at moment) plan {
 			return plan{at: at, trouble: func(*http.Request, http.Handler) *httptest.ResponseRecorder {
-				answer := httptest.NewRecorder()
-				answer.WriteHeader(http.StatusTooManyRequests)
-				_, _ = answer.WriteString(`{"errors":["request path \"secret/data/tokencli/moloni-on\": rate limit quota exceeded"]}`)
-				return answer
+				return refusal(http.StatusTooManyRequests, "request path \"secret/data/tokencli/moloni-on\": rate limit quota exceeded")
+			}}
+		},
+	},
+	{
+		name: "disk full",
+		plan: func(_ *vaultTeam, at moment) plan {
+			return plan{at: at, trouble: func(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
+				if r.Method == http.MethodPost {
+					return refusal(http.StatusInternalServerError, "1 error occurred:\n\t* no space left on device\n\n")
+				}
+				return passed(r, vault)
 			}}
 		},
 	},
@@ -58,21 +69,43 @@ var outages = []outage{
 		plan: func(_ *vaultTeam, at moment) plan {
 			return plan{at: at, trouble: func(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
 				time.Sleep(slowAnswer)
-				answer := httptest.NewRecorder()
-				vault.ServeHTTP(answer, r)
-				return answer
+				return passed(r, vault)
 			}}
 		},
 	},
 	{
 		name: "answers dropped",
 		plan: func(_ *vaultTeam, at moment) plan {
-			return plan{at: at, drop: at.handled, trouble: func(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
-				vault.ServeHTTP(httptest.NewRecorder(), r)
+			return plan{at: at, drop: true, trouble: func(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
+				passed(r, vault)
 				return nil
 			}}
 		},
 	},
+	{
+		name: "answers to writes dropped", harmless: true,
+		plan: func(_ *vaultTeam, at moment) plan {
+			return plan{at: at, trouble: func(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
+				if answer := passed(r, vault); r.Method != http.MethodPost {
+					return answer
+				}
+				return nil
+			}}
+		},
+	},
+}
+
+func passed(r *http.Request, vault http.Handler) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	vault.ServeHTTP(answer, r)
+	return answer
+}
+
+func refusal(status int, text string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	answer.WriteHeader(status)
+	_ = json.NewEncoder(answer).Encode(map[string]any{"errors": []string{text}})
+	return answer
 }
 
 func (tm *vaultTeam) check(err error) {
@@ -82,20 +115,17 @@ func (tm *vaultTeam) check(err error) {
 	}
 }
 
-// endure runs `token` on a machine while Vault does not work from a moment on, until it is back or the process
-// has ended. During the outage begun is called.
-func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, machine string, begun func()) outcome {
+// endure runs `token` on a machine while Vault does not work from a moment on. Then begun is called. The outage
+// lasts until end is called, and no longer than back.
+func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, begun func()) (got outcome, end func()) {
 	tm.t.Helper()
+	end = sync.OnceFunc(func() {
+		tm.gate.arm(plan{})
+		if o.end != nil {
+			tm.check(o.end(tm))
+		}
+	})
 	p := o.plan(tm, at)
-	var once sync.Once
-	end := func() {
-		once.Do(func() {
-			tm.gate.arm(plan{})
-			if o.end != nil {
-				tm.check(o.end(tm))
-			}
-		})
-	}
 	act, came := p.act, make(chan struct{})
 	p.act = func(ctx context.Context) {
 		close(came)
@@ -106,14 +136,13 @@ func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, machine str
 		time.AfterFunc(back, end)
 	}
 	tm.gate.arm(p)
-	got := tm.token(machine)
-	end()
+	got = tm.token("m1")
 	select {
 	case <-came:
 	default:
 		tm.t.Fatalf("%s, %v: the process ended before: %+v", o.name, at, got)
 	}
-	return got
+	return got, end
 }
 
 // Vault does not work from a moment of a refresh on, and is back before the mark is too old. No refresh token is
@@ -148,8 +177,9 @@ func (tm *vaultTeam) outage(o outage, at moment, back time.Duration, sent bool) 
 	tm.expire()
 	start := tm.tally()
 	others := make(chan []outcome, 1)
-	first := tm.endure(o, at, back, "m1", func() { go func() { others <- tm.crowd("m2") }() })
-	if first.exit != 0 && (first.exit != 7 || sent) {
+	first, end := tm.endure(o, at, back, func() { go func() { others <- tm.crowd("m2") }() })
+	end()
+	if first.exit != 0 && (first.exit != 7 || sent || o.harmless) {
 		tm.t.Errorf("%s: %+v", what, first)
 	}
 	all := tm.crowd("m1", "m3")
@@ -177,29 +207,40 @@ func TestVaultOutagesBeyondTheBound(t *testing.T) {
 	}
 	for _, o := range outages {
 		for _, at := range []moment{{3, true}, {4, false}, {4, true}, {5, false}} {
-			if *vaultOutages == 1 && at != (moment{5, false}) || o.name == "killed" && at.request == 3 {
-				continue // the mark's answer is lost: nothing is sent
+			if *vaultOutages == 1 && at != (moment{5, false}) {
+				continue
+			}
+			if p := o.plan(nil, at); o.harmless || p.drop && at.request == 3 {
+				continue // without an answer to the mark, nothing is sent
 			}
 			t.Run(fmt.Sprintf("%s, %v", o.name, at), func(t *testing.T) {
 				t.Parallel()
-				tm := newDiskTeam(t)
-				tm.expire()
-				first := tm.endure(o, at, time.Hour, "m1", func() {})
-				if first.exit != 7 || first.stdout == "" {
-					t.Errorf("%+v", first)
-				}
-				if rescues := tm.mustKeepNothing(); len(rescues) != 1 {
-					t.Errorf("rescue files %q", rescues)
-				}
-				first.exit = 0
-				tm.mustAgree("afterwards", slices.Concat([]outcome{first}, tm.crowd("m1"), tm.crowd("m2")))
-				if rescues := tm.mustKeepNothing(); rescues != nil {
-					t.Errorf("rescue files %q", rescues)
-				}
-				if got := tm.tally(); got != (tally{sent: 1, spent: 1}) {
-					t.Error(got)
-				}
+				newDiskTeam(t).longOutage(o, at)
 			})
 		}
+	}
+}
+
+func (tm *vaultTeam) longOutage(o outage, at moment) {
+	tm.expire()
+	first, end := tm.endure(o, at, time.Hour, func() {})
+	if first.exit != 7 || first.stdout == "" {
+		tm.t.Errorf("%+v", first)
+	}
+	first.exit = 0
+	// As long as the outage lasts, the machine prints the new token.
+	if got := tm.token("m1"); got.exit != 7 || got.stdout != first.stdout {
+		tm.t.Errorf("during the outage: %+v", got)
+	}
+	end()
+	if rescues := tm.mustKeepNothing(); len(rescues) != 1 {
+		tm.t.Errorf("rescue files %q", rescues)
+	}
+	tm.mustAgree("afterwards", slices.Concat([]outcome{first}, tm.crowd("m1"), tm.crowd("m2")))
+	if rescues := tm.mustKeepNothing(); rescues != nil {
+		tm.t.Errorf("rescue files %q", rescues)
+	}
+	if got := tm.tally(); got != (tally{sent: 1, spent: 1}) {
+		tm.t.Error(got)
 	}
 }

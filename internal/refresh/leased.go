@@ -19,6 +19,7 @@ type leased struct {
 	marked
 	shared store.Leaser
 	lease  *store.Lease
+	start  time.Time // of the first wait
 	claim  time.Time // when this attempt made its mark; zero: it has not
 }
 
@@ -36,8 +37,12 @@ var errContended = errors.New("another process is refreshing it")
 
 func (l *leased) begin(ctx context.Context) (*credential.Credential, error) {
 	if l.release == nil {
-		if done, err := l.acquire(ctx); err != nil || done != nil {
-			return done, err
+		done, err := l.acquire(ctx)
+		if err != nil {
+			return nil, l.unlocked(ctx, err)
+		}
+		if done != nil {
+			return done, nil
 		}
 		if err := l.importRescue(ctx, l.seen.Account); err != nil {
 			return nil, err
@@ -46,9 +51,27 @@ func (l *leased) begin(ctx context.Context) (*credential.Credential, error) {
 	return l.await(ctx)
 }
 
+// unlocked returns the failure to acquire the lock of this machine. Its holder may itself wait for another machine.
+func (l *leased) unlocked(ctx context.Context, err error) error {
+	if !fail.Is(err, fail.Store) {
+		return err
+	}
+	lease, readErr := l.shared.Lease(ctx, l.seen.Account)
+	if readErr != nil {
+		return err
+	}
+	if l.lease = lease; l.alive(time.Time{}) {
+		return l.tooLong(nil)
+	}
+	return err
+}
+
 // await reads the credential until it needs no refresh any more, or no living process is refreshing it.
 func (l *leased) await(ctx context.Context) (*credential.Credential, error) {
-	start, told := time.Now(), false
+	told := false
+	if l.start.IsZero() {
+		l.start = time.Now()
+	}
 	var recovered time.Time // when the server was last seen to be up again
 	down := false
 	for pause := shortPoll; ; pause = min(2*pause, longPoll) {
@@ -71,10 +94,10 @@ func (l *leased) await(ctx context.Context) (*credential.Credential, error) {
 				return lease.Credential, nil
 			}
 		}
-		if time.Since(start) > bound(l.Bounds.Lock, lockTime) {
+		if time.Since(l.start) > bound(l.Bounds.Lock, lockTime) {
 			return nil, l.tooLong(err)
 		}
-		if !told && time.Since(start) > time.Second {
+		if !told && time.Since(l.start) > time.Second {
 			told = true
 			l.tell("waiting for %s, which is refreshing %s", l.lease.Host, l.seen.Account)
 		}
@@ -124,15 +147,22 @@ func (l *leased) mark(ctx context.Context, c *credential.Credential) error {
 		return err
 	}
 	began := time.Now()
-	err = l.shared.Claim(ctx, l.lease, next)
-	if errors.Is(err, store.ErrChanged) || err == nil && slow(began, time.Now(), bound(l.Bounds.Mark, markBound)/4) {
+	if err := l.shared.Claim(ctx, l.lease, next); errors.Is(err, store.ErrChanged) {
 		return errContended
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
 	}
 	l.held, l.claim = next, began
-	return nil
+	if !slow(began, time.Now(), bound(l.Bounds.Mark, markBound)/4) {
+		return nil
+	}
+	took := time.Since(began)
+	l.abort(ctx)
+	if time.Since(l.start) > bound(l.Bounds.Lock, lockTime) {
+		return fail.New(fail.Store, "the store is too slow for a refresh of %s: writing its mark took %s; nothing was sent", c.Account, took.Round(100*time.Millisecond)).
+			Advise(fail.DoTryAgain)
+	}
+	return errContended
 }
 
 // slow reports whether writing the mark took so long that too little of the bound is left, by the monotonic

@@ -148,8 +148,15 @@ func TestVaultWaitsForAnotherMachine(t *testing.T) {
 	}
 	tm.expired(moloniOn)
 	tm.marked("other", moloniOn)
-	_, err = s.Token(t.Context(), moloniOn, 0)
-	mustFail(t, err, fail.Store, "is being refreshed on ")
+	var wg sync.WaitGroup
+	for range 3 { // one waits for the other machine, and two for the lock of this one
+		wg.Go(func() {
+			if _, err := s.Token(t.Context(), moloniOn, 0); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "is being refreshed on ") {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 	tm.asked(moloniOn, 0)
 
 	// The other one finishes while this one waits.
@@ -354,4 +361,28 @@ func TestVaultRefreshSince(t *testing.T) {
 		t.Error(err)
 	}
 	tm.asked(moloniOn, 3)
+}
+
+// A server that takes longer to write a mark than leaves time for the refresh: nothing is sent, and the run ends.
+func TestVaultTooSlowForAMark(t *testing.T) {
+	tm := newTeam(t)
+	tm.share(moloniOn)
+	tm.expired(moloniOn)
+	tm.vault.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return false
+	}
+	s := tm.machine("here")
+	s.bounds.Mark, s.bounds.Lock = time.Second, time.Second
+	_, err := s.Token(t.Context(), moloniOn, 0)
+	mustFail(t, err, fail.Store, "too slow")
+	tm.asked(moloniOn, 0)
+
+	tm.vault.Intercept = nil
+	if _, err := s.Token(t.Context(), moloniOn, 0); err != nil {
+		t.Error(err)
+	}
+	tm.asked(moloniOn, 1)
 }
