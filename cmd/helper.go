@@ -111,6 +111,8 @@ func (a *app) helperSubcommand(kind helperKind, setup bool) *cobra.Command {
 	var call helperCall
 	c := &cobra.Command{Use: kind.use, Short: kind.short, Long: kind.long, Example: "  tokencli helper " + kind.example}
 	if setup {
+		c.Use, _, _ = strings.Cut(c.Use, " get|") // setup takes no operation
+		c.Use, _, _ = strings.Cut(c.Use, " [")
 		c.Short = "Print the lines to add for " + kind.name
 		c.Long = "Prints the lines to add to the configuration of " + kind.name + "."
 		c.Example = "  tokencli helper setup " + strings.TrimSuffix(kind.example, " get")

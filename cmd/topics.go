@@ -48,8 +48,8 @@ id, secret, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_<PROVIDER>_PASSWORD        for the password grant; never stored
   TOKENCLI_<PROVIDER>_ACCESS_TOKEN    the token itself; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_REFRESH_TOKEN   its refresh token; only with TOKENCLI_STORE=env
-  TOKENCLI_<PROVIDER>_ASSERTION       a JWT to trade for a token, where the definition has assertion: {from: env};
-                                      never stored
+  TOKENCLI_<PROVIDER>_ASSERTION       a JWT to trade for a token, for a definition with
+                                      assertion: {from: env}; never stored
   TOKENCLI_<PROVIDER>_ACCOUNT         the account that the bare provider name means where a token is used:
                                       with TOKENCLI_MOLLIE_ACCOUNT=shop-b, mollie is mollie/shop-b
   TOKENCLI_<PROVIDER>_BASE_URL        replaces the scheme and host of every endpoint; its path goes first
