@@ -118,7 +118,7 @@ func (a *app) api(ctx context.Context, o apiOptions) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.API(o.name, o.minTTL)
+	client, err := s.API(ctx, o.name, o.minTTL)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (a *app) completeAccounts(cmd *cobra.Command, given []string, _ string) ([]
 
 // title is the provider's title, empty if its definition cannot be used.
 func title(s *session.Session, provider string) string {
-	d, err := s.Definition(provider)
+	d, err := s.Catalog.Find(provider)
 	if err != nil {
 		return ""
 	}
@@ -150,7 +150,7 @@ func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	d, err := s.Definition(name.Provider)
+	d, err := s.Catalog.Find(name.Provider)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -160,6 +160,27 @@ func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]s
 		if !slices.Contains(strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }), scope) {
 			offers = append(offers, list+scope)
 		}
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeInputs offers the names of the provider's inputs.
+func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	s, err := a.open()
+	if err != nil || len(given) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	name, err := account.Parse(given[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	d, err := s.Catalog.Find(name.Provider)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var offers []string
+	for _, input := range d.Inputs {
+		offers = append(offers, cobra.CompletionWithDesc(input.Name+"=", redact.Printable(input.Prompt)))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

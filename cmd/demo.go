@@ -171,7 +171,7 @@ func (d *demo) exchange(e sandbox.Event) {
 
 // walk runs the commands of the life of one account.
 func (d *demo) walk(ctx context.Context, provider string) error {
-	definition, err := d.user.shared.Definition(provider)
+	definition, err := d.user.shared.Catalog.Find(provider)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (d *demo) compare(ctx context.Context) error {
 		if err := d.walk(ctx, provider); err != nil {
 			return err
 		}
-		definition, err := d.user.shared.Definition(provider)
+		definition, err := d.user.shared.Catalog.Find(provider)
 		if err != nil {
 			return err
 		}

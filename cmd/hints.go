@@ -119,6 +119,7 @@ var hints = [fail.Actions]string{
 	fail.DoRevokeOther:              "choose another name, or `tokencli revoke %s` first",
 	fail.DoUseOtherName:             "use another account name, such as %[1]s/NAME, or `tokencli revoke --local %[2]s` first",
 	fail.DoSetClientAndURI:          "set %s; register a client at: %s; redirect URI to register: %s",
+	fail.DoSetInput:                 "set it, or give --input %[1]s=VALUE; VALUE is: %[2]s",
 	fail.DoSetPassword:              "set %s and %s, or log in at a terminal",
 	fail.DoCheckPassword:            "check the user name and the password",
 	fail.DoSetRedirectURI:           "set it, or --redirect-uri, to the redirect URI that is registered with the client",

@@ -23,6 +23,7 @@ const maxToken = 1 << 20
 type loginOptions struct {
 	session.Login
 	withToken, withRefreshToken, quiet bool
+	inputs                             []string // NAME=VALUE
 	handOver                           argv
 }
 
@@ -78,6 +79,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.StringVar(&o.ClientID, "client-id", "", "log in as the OAuth client `ID`")
 	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
 	f.StringArrayVar(&o.AddScopes, "add-scope", nil, "request `SCOPE` in addition to the scopes of the stored login; may be repeated")
+	f.StringArrayVar(&o.inputs, "input", nil, "use `NAME=VALUE` for an input of the definition; may be repeated")
 	f.StringVar(&o.RedirectURI, "redirect-uri", "", "use the redirect `URI`, which must be registered with the client")
 	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: "+strings.Join(grants[:len(grants)-1], ", ")+" or "+grants[len(grants)-1])
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
@@ -98,6 +100,7 @@ func (a *app) completeLoginFlags(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("grant", cobra.FixedCompletions(grants, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("scope", a.completeScopes)
 	_ = c.RegisterFlagCompletionFunc("add-scope", a.completeScopes)
+	_ = c.RegisterFlagCompletionFunc("input", a.completeInputs)
 	_ = c.RegisterFlagCompletionFunc("client-id", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("redirect-uri", cobra.NoFileCompletions)
 	_ = c.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
@@ -134,7 +137,7 @@ func (a *app) askProvider(ctx context.Context, fromStdin bool) (account.Name, er
 	rows := make([][]string, 0, len(providers))
 	for _, name := range providers {
 		title := ""
-		if d, err := s.Definition(name); err == nil {
+		if d, err := s.Catalog.Find(name); err == nil {
 			title = redact.Printable(d.Title)
 		}
 		rows = append(rows, []string{"  " + name, title})
@@ -169,6 +172,9 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	if err := a.readGivenToken(ctx, &o); err != nil {
 		return err
 	}
+	if o.Inputs, err = parseInputs(o.inputs); err != nil {
+		return err
+	}
 	o.HandOver = o.handOver.words
 	o.Ask = a.asker(ctx)
 	o.Receive.Environ = account.Environ(os.Environ())
@@ -189,12 +195,36 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	case o.handOver.given:
 		a.say("logged in to " + name.String() + "; the login was passed to " + redact.Scrub(o.HandOver[0], 80) + " and is not stored")
 	default:
-		a.sayLoggedIn(name, c, s.CanRefresh(c) == nil)
+		a.sayLoggedIn(name, c, s.CanRefresh(ctx, c) == nil)
 	}
 	if owner := s.Owner(ctx, c); owner != "" {
 		a.say("this login belongs to " + owner)
 	}
 	return nil
+}
+
+// parseInputs reads the values of --input.
+func parseInputs(list []string) (map[string]string, error) {
+	inputs := make(map[string]string, len(list))
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, usage("--input: expected NAME=VALUE")
+		}
+		flag := "--input " + redact.Scrub(name, 40)
+		if _, twice := inputs[name]; twice {
+			return nil, usage("%s is given twice", flag)
+		}
+		value, err := account.Clean(flag, value)
+		if err != nil {
+			return nil, err
+		}
+		if value == "" {
+			return nil, usage("%s: the value is empty", flag)
+		}
+		inputs[name] = value
+	}
+	return inputs, nil
 }
 
 // sayWarnings is Session.Tell for --quiet.

@@ -218,7 +218,7 @@ func (a *app) serveProxies(ctx context.Context, p *proxies, s *session.Session, 
 		}
 		one := like
 		one.Account, one.Key = name.String(), proxy.NewKey()
-		if one.Transport, err = s.Transport(name, set.MinTTL); err != nil {
+		if one.Transport, err = s.Transport(ctx, name, set.MinTTL); err != nil {
 			return err
 		}
 		server, err := one.Server()

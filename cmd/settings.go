@@ -252,9 +252,24 @@ func accountsOf(file *configFile, path string) (map[account.Name]session.Default
 				return nil, err
 			}
 		}
+		if defaults.Inputs, err = cleanInputs(entry.Inputs, path+": "+entry.Name+": inputs."); err != nil {
+			return nil, err
+		}
 		accounts[name] = defaults
 	}
 	return accounts, nil
+}
+
+// cleanInputs cleans the values of inputs at a place of the file.
+func cleanInputs(inputs map[string]string, place string) (map[string]string, error) {
+	clean := make(map[string]string, len(inputs))
+	for name, value := range inputs {
+		var err error
+		if clean[name], err = account.Clean(place+redact.Scrub(name, 40), value); err != nil {
+			return nil, err
+		}
+	}
+	return clean, nil
 }
 
 // configDir is the folder of config.yaml; empty without a home folder.

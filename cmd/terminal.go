@@ -39,6 +39,15 @@ func (q *asker) Ask(label string) (string, error) {
 	return account.Clean("what was entered for "+label, text)
 }
 
+// AskOr does the same; an empty line means standard.
+func (q *asker) AskOr(label, standard string) (string, error) {
+	text, err := q.Ask(label + " [" + standard + "]")
+	if errors.Is(err, errEmptyLine) {
+		return standard, nil
+	}
+	return text, err
+}
+
 // AskSecret does the same without showing what is typed. White space may be part of a password and stays.
 func (q *asker) AskSecret(label string) (string, error) {
 	text, err := q.prompt(label, true, false)
@@ -88,7 +97,7 @@ func (q *asker) prompt(label string, hidden, join bool) (string, error) {
 			fmt.Fprintln(q.out)
 			return "", fail.New(fail.Interrupted, "interrupted")
 		case <-gap:
-			return answer(label, text)
+			return answer(label, text, true)
 		case l := <-lines:
 			if first && hidden {
 				fmt.Fprintln(q.out)
@@ -101,16 +110,23 @@ func (q *asker) prompt(label string, hidden, join bool) (string, error) {
 			}
 			text += l.text
 			if !join || l.err != nil {
-				return answer(label, text)
+				return answer(label, text, l.err == nil)
 			}
 			first, gap = false, time.After(terminal.PasteGap)
 		}
 	}
 }
 
-func answer(label, text string) (string, error) {
-	if strings.TrimSpace(text) == "" {
-		return "", usage("nothing was entered for %q", label)
+// errEmptyLine says that the user entered an empty line, and did not end the input.
+var errEmptyLine = errors.New("an empty line")
+
+func answer(label, text string, line bool) (string, error) {
+	if strings.TrimSpace(text) != "" {
+		return text, nil
 	}
-	return text, nil
+	e := usage("nothing was entered for %q", label)
+	if line {
+		e.Err = errEmptyLine
+	}
+	return "", e
 }

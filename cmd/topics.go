@@ -50,6 +50,7 @@ id, secret, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_<PROVIDER>_REFRESH_TOKEN   its refresh token; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_ASSERTION       a JWT to trade for a token, for a definition with
                                       assertion: {from: env}; never stored
+  TOKENCLI_<PROVIDER>_INPUT_<NAME>    an input of a definition of your own, such as the name of a shop
   TOKENCLI_<PROVIDER>_ACCOUNT         the account that the bare provider name means where a token is used:
                                       with TOKENCLI_MOLLIE_ACCOUNT=shop-b, mollie is mollie/shop-b
   TOKENCLI_<PROVIDER>_BASE_URL        replaces the scheme and host of every endpoint; its path goes first

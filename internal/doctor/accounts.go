@@ -272,7 +272,7 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") 
 // client judges whether the client's id and secret are there.
 func (e *run) client(name account.Name, s accountView) Finding {
 	const check = "client"
-	made := "; clients are created at: " + s.Definition.Client.Create
+	made := "; clients are created at: " + s.Definition.ClientPlace()
 	switch {
 	case s.ClientID == "":
 		return wrong(check, fail.Usage, "set "+name.Var(account.ClientID)+made, "no client id is set")

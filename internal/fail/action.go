@@ -25,6 +25,8 @@ const (
 	DoUseOtherName
 	// DoSetClientAndURI: set the client and register the redirect URI [variables, place, URI].
 	DoSetClientAndURI
+	// DoSetInput: set the variable or give the input [input, what its value is].
+	DoSetInput
 	// DoSetPassword: set user name and password [variable, variable].
 	DoSetPassword
 	// DoCheckPassword: check the user name and the password.

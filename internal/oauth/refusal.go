@@ -205,7 +205,7 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 		e.Fail, e.RetryAfter = c.later(a, words)
 	default:
 		e.Fail = fail.New(fail.Refused, "%s refused: %s (status %d)", title, words, a.status).
-			Advise(fail.DoCheckClient, c.Definition.Client.Create)
+			Advise(fail.DoCheckClient, c.Definition.ClientPlace())
 	}
 	return e
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // fillIn puts in the defaults, so that the definition of a standard provider is short and no other code
@@ -104,6 +105,21 @@ func (d *Definition) describedGrants() []string {
 		grants = append(grants, StaticToken)
 	}
 	return grants
+}
+
+// ClientPlace says where a user registers a client: what the definition says or, where it does not, how to find out.
+func (d *Definition) ClientPlace() string {
+	origin := d.Origin()
+	_, host, _ := strings.Cut(origin, "://")
+	switch {
+	case d.Client.Create != "":
+		return d.Client.Create
+	case d.Docs != "":
+		return "the provider's site; its documentation is " + d.Docs
+	case host != "":
+		return "the site of " + d.Title + " or its administrator; the server is " + host
+	}
+	return "the site of " + d.Title + " or its administrator"
 }
 
 // Discovers reports whether endpoints come from metadata.

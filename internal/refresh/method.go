@@ -126,13 +126,16 @@ func MissingClient(name account.Name, d *provider.Definition, setting string) *f
 		variables += " and " + name.Var(account.ClientSecret)
 	}
 	return fail.New(fail.Usage, "%s: %s is not set", name, name.Var(setting)).
-		Advise(fail.DoSetClient, variables, d.Client.Create)
+		Advise(fail.DoSetClient, variables, d.ClientPlace())
 }
 
 // CheckUse refuses to send anything of a credential to another origin than those of its login, or in the
 // name of another client. The definition may be nil.
 func (r *Refresher) CheckUse(c *credential.Credential, d *provider.Definition) error {
 	if d != nil && !r.Store.Traits().ReadOnly { // variables belong to where the variables point
+		if err := CheckInputs(c, d); err != nil {
+			return err
+		}
 		if err := CheckOrigins(c, d); err != nil {
 			return err
 		}
@@ -142,6 +145,16 @@ func (r *Refresher) CheckUse(c *credential.Credential, d *provider.Definition) e
 	}
 	if variable := r.OtherClient(c); variable != "" {
 		return loginAgain(c.Account, "%s names another client than the one of this login; nothing was sent", variable)
+	}
+	return nil
+}
+
+// CheckInputs refuses a login that was made before the definition had one of its inputs.
+func CheckInputs(c *credential.Credential, d *provider.Definition) error {
+	for _, input := range d.Inputs {
+		if c.Inputs[input.Name] == "" {
+			return loginAgain(c.Account, "the definition has an input %s that this login has no value for; nothing was sent", input.Name)
+		}
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 
 // API returns a client for the API of an account's provider. The account's token is read when the first
 // request is sent, and is then valid for at least minTTL.
-func (s *Session) API(name account.Name, minTTL time.Duration) (*apiclient.Client, error) {
-	client, err := s.client(name)
+func (s *Session) API(ctx context.Context, name account.Name, minTTL time.Duration) (*apiclient.Client, error) {
+	client, err := s.clientFor(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (s *Session) API(name account.Name, minTTL time.Duration) (*apiclient.Clien
 
 // WhoAmI asks the provider whose token it is.
 func (s *Session) WhoAmI(ctx context.Context, name account.Name, minTTL time.Duration) ([]apiclient.Detail, error) {
-	c, err := s.API(name, minTTL)
+	c, err := s.API(ctx, name, minTTL)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (t *tokens) Replace(ctx context.Context, refused string) (string, error) {
 	switch {
 	case t.held.AccessToken.Reveal() != refused: // another request refreshed it
 		return t.held.AccessToken.Reveal(), nil
-	case t.session.CanRefresh(t.held) != nil,
+	case t.session.canRefresh(t.held, t.client.Definition) != nil,
 		!t.held.ObtainedAt.Before(t.began) && t.session.now().Sub(t.held.ObtainedAt) < issuedJustNow:
 		return "", oauth.ErrNoOther
 	}
@@ -124,7 +124,7 @@ func (t *tokens) explain(f *fail.Error) {
 		f.Advise(fail.DoReplaceToken, t.name)
 	case c.Grant == credential.Static:
 		f.Advise(fail.DoSetVariable, t.name.Var(account.AccessToken)+" to a valid token")
-	case t.session.CanRefresh(c) == nil:
+	case t.session.canRefresh(c, t.client.Definition) == nil:
 		f.Advise(fail.DoRefreshOrLogIn, t.name)
 	default:
 		f.Advise(fail.DoLogIn, t.name)

@@ -79,7 +79,7 @@ func TestAPIAsksInGraphQL(t *testing.T) {
 
 func call(t *testing.T, w *world, name account.Name, r apiclient.Request, take func(*apiclient.Answer) error) error {
 	t.Helper()
-	c, err := w.session().API(name, 0)
+	c, err := w.session().API(t.Context(), name, 0)
 	if err != nil {
 		return err
 	}

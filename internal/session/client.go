@@ -103,7 +103,7 @@ const withdrawTime = 5 * time.Second
 
 // explainRegistration tells the user how to register a client, step by step.
 func (p *plan) explainRegistration() {
-	p.tell("Register an OAuth client with %s first: %s", p.definition.Title, p.definition.Client.Create)
+	p.tell("Register an OAuth client with %s first: %s", p.definition.Title, p.definition.ClientPlace())
 	if uri := p.uriToRegister(); uri != "" {
 		p.tell("Register this redirect URI exactly as shown: %s", uri)
 	}

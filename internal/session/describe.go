@@ -45,7 +45,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	if base := s.Getenv(account.Name{Provider: name}.Var(account.BaseURL)); base != "" {
 		add("base URL", base+" (from the environment)")
 	}
-	add("client", "register at: "+d.Client.Create, "secret: "+d.Client.Secret)
+	add("client", "register at: "+d.ClientPlace(), "secret: "+d.Client.Secret)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
 		pushed := ""
@@ -53,6 +53,9 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 			pushed = "pushed to the server first (RFC 9126)"
 		}
 		add("authorize", a.URL, pushed, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
+	}
+	for _, input := range d.Inputs {
+		add("input "+input.Name, input.Prompt, matching(input.Pattern), defaultOf(input.Default))
 	}
 	for _, r := range []struct {
 		name, path string
@@ -93,6 +96,20 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	}
 	add("unknown", d.Unknown...)
 	return properties, nil
+}
+
+func matching(pattern string) string {
+	if pattern == "" {
+		return ""
+	}
+	return "matches: " + pattern
+}
+
+func defaultOf(value string) string {
+	if value == "" {
+		return ""
+	}
+	return "default: " + value
 }
 
 func request(d *provider.Definition, path string) string {

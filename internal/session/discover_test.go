@@ -46,7 +46,7 @@ func TestReadingRequestsNoMetadata(t *testing.T) {
 	read := func(s *Session) error {
 		define(t, s, "issuer: "+issuer)
 		_, err := s.Describe(t.Context(), "acme")
-		if _, e := s.Definition("acme"); (e == nil) != (err == nil) {
+		if _, e := s.Definition(t.Context(), "acme"); (e == nil) != (err == nil) {
 			t.Errorf("Describe: %v, Definition: %v", err, e)
 		}
 		return err
@@ -58,7 +58,7 @@ func TestReadingRequestsNoMetadata(t *testing.T) {
 	}
 	s := w.session()
 	define(t, s, "issuer: "+issuer)
-	if _, err := s.client(account.Name{Provider: "acme"}); err != nil {
+	if _, err := s.clientFor(t.Context(), account.Name{Provider: "acme"}); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(30 * 24 * time.Hour)
@@ -74,10 +74,10 @@ func TestEnvStoreRequestsMetadataOnce(t *testing.T) {
 	s.Store = store.Env{Getenv: w.getenv, Environ: w.environ}
 	define(t, s, "issuer: "+issuer)
 	for range 3 {
-		if _, err := s.client(account.Name{Provider: "acme"}); err != nil {
+		if _, err := s.clientFor(t.Context(), account.Name{Provider: "acme"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Definition("acme"); err != nil {
+		if _, err := s.Definition(t.Context(), "acme"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,10 +104,10 @@ func TestCredentialStaysWithItsIssuer(t *testing.T) {
 		if requests.Load() != 0 {
 			t.Errorf("%d requests", requests.Load())
 		}
-		if _, err := s.client(name); err != nil { // caches the metadata
+		if _, err := s.clientFor(t.Context(), name); err != nil { // caches the metadata
 			t.Fatal(err)
 		}
-		resolved, err := s.Definition("acme")
+		resolved, err := s.Definition(t.Context(), "acme")
 		if err != nil {
 			t.Fatal(err)
 		}

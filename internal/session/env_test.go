@@ -103,8 +103,8 @@ func (w *ci) session() *Session {
 	s.Store = store.Env{
 		Getenv: getenv,
 		Known:  func(string) error { return nil },
-		Describe: func(name account.Name) (*store.EnvProvider, error) {
-			d, err := s.Definition(name.Provider)
+		Describe: func(ctx context.Context, name account.Name) (*store.EnvProvider, error) {
+			d, err := s.definitionOf(ctx, &credential.Credential{Account: name})
 			if err != nil {
 				return nil, err
 			}

@@ -34,7 +34,19 @@ func (s *Session) Prove(ctx context.Context, name account.Name) error {
 
 // Reach asks whether the provider can be reached.
 func (s *Session) Reach(ctx context.Context, provider string) (*oauth.Reached, error) {
-	client, err := s.client(account.Name{Provider: provider})
+	d, err := s.Catalog.Find(provider)
+	if err != nil {
+		return nil, err
+	}
+	l := &lookup{Session: s, name: account.Name{Provider: provider}, definition: d}
+	if len(d.Inputs) > 0 {
+		l.old = s.anyLogin(ctx, provider)
+	}
+	inputs, err := l.inputs()
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.clientOf(ctx, &credential.Credential{Account: l.name, Inputs: inputs})
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +58,19 @@ func CheckProxies() error { return oauth.CheckProxies() }
 
 // CheckCertificates checks the file of certificates that the environment names as every request does.
 func CheckCertificates() error { return oauth.CheckCertificates() }
+
+// anyLogin returns a login of the provider, whose inputs say where that is; nil: there is none.
+func (s *Session) anyLogin(ctx context.Context, provider string) *credential.Credential {
+	names, _ := s.Store.List(ctx) // a store that cannot be used is a finding of its own
+	for _, name := range names {
+		if name.Provider == provider {
+			if c, err := s.Store.Get(ctx, name); err == nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
 
 // Inspection is what the next login or refresh of an account would work with.
 type Inspection struct {
@@ -75,12 +100,12 @@ func (i *Inspection) Problem() error {
 
 // Inspect looks up what an account has. It does not import a rescue file.
 func (s *Session) Inspect(ctx context.Context, name account.Name) (*Inspection, error) {
-	d, err := s.Definition(name.Provider)
-	if err != nil {
-		return nil, err
-	}
 	kept, err := s.Store.Get(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	d, err := s.definitionFor(ctx, name, kept)
+	if err != nil {
 		return nil, err
 	}
 	if kept == nil && s.vanished(ctx, name) {
@@ -100,6 +125,14 @@ func (s *Session) Inspect(ctx context.Context, name account.Name) (*Inspection, 
 		i.RedirectURI = l.redirectURI()
 	}
 	return i, nil
+}
+
+// definitionFor is definitionOf, also for an account that is not logged in.
+func (s *Session) definitionFor(ctx context.Context, name account.Name, c *credential.Credential) (*provider.Definition, error) {
+	if c == nil {
+		return s.Definition(ctx, name.Provider)
+	}
+	return s.definitionOf(ctx, c)
 }
 
 // Rescue is a rescue file that waits to be imported.

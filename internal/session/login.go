@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -10,6 +11,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
+	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/refresh"
 )
 
@@ -21,6 +23,8 @@ type Login struct {
 	AddScopes   []string // the same, in addition to those of the stored login
 	RedirectURI string
 	Grant       string
+	// Inputs are values of the definition's inputs, by name.
+	Inputs map[string]string
 	// StaticToken is a token to keep as it is; the provider is not contacted.
 	StaticToken Secret
 	// RefreshToken is that of a login made by another tool, which is refreshed once and kept.
@@ -44,6 +48,8 @@ type Login struct {
 type Asker interface {
 	// Ask shows the label and reads a line.
 	Ask(label string) (string, error)
+	// AskOr does the same and offers standard, which an empty line means.
+	AskOr(label, standard string) (string, error)
 	// AskSecret does the same without showing what is typed.
 	AskSecret(label string) (string, error)
 }
@@ -52,6 +58,7 @@ type Asker interface {
 type plan struct {
 	*lookup
 	client       *oauth.Client
+	inputs       map[string]string // of the definition
 	grant        credential.Grant
 	registration oauth.Registration
 	// registered is the management access to a client that was registered for this login.
@@ -86,7 +93,7 @@ func (s *Session) Login(ctx context.Context, name account.Name, l Login) (*crede
 	return c, nil
 }
 
-// plan looks everything up and refuses what cannot work, before the user is asked anything.
+// plan looks everything up and refuses what cannot work, before the user is asked anything but the inputs.
 func (s *Session) plan(ctx context.Context, name account.Name, l Login) (*plan, error) {
 	if len(l.HandOver) == 0 && s.Store.Traits().ReadOnly {
 		return nil, fail.New(fail.Usage, "the env store is read-only, so a login cannot be kept in it").Advise(fail.DoUseStore)
@@ -98,24 +105,21 @@ func (s *Session) plan(ctx context.Context, name account.Name, l Login) (*plan, 
 	if err != nil {
 		return nil, err
 	}
+	varies := written.Diverted || written.InputsInHosts()
 	p := &plan{lookup: &lookup{Session: s, flags: l, name: name, definition: written}}
 	if !s.Store.Traits().ReadOnly {
 		if err := p.findStored(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if p.client, err = s.newClient(ctx, &credential.Credential{Account: name}, p.discover); err != nil {
-		return nil, err
-	}
-	p.definition = p.client.Definition
-	if len(p.definition.Scopes.Default) == 0 {
-		p.definition.Scopes.Default = p.challenge
-	}
-	if err := p.compareStored(); err != nil {
+	if err := p.resolve(ctx); err != nil {
 		return nil, err
 	}
 	if p.grant, err = p.lookup.grant(); err != nil {
 		return nil, err
+	}
+	if varies {
+		p.nameHosts()
 	}
 	switch {
 	case len(l.HandOver) > 0:
@@ -151,13 +155,48 @@ func (p *plan) findStored(ctx context.Context) error {
 	return err
 }
 
-// compareStored refuses a login that would replace one at another provider by mistake.
-func (p *plan) compareStored() error {
-	if p.old == nil || refresh.CheckOrigins(p.old, p.definition) == nil {
-		return nil
+// resolve finds the inputs, and with them the client. It refuses a login elsewhere that would take the place of the
+// stored one by mistake.
+func (p *plan) resolve(ctx context.Context) (err error) {
+	if p.inputs, err = p.lookup.inputs(); err != nil {
+		return err
 	}
-	return fail.New(fail.Usage, "%s is logged in at %s; a login at %s would replace that one", p.name, p.old.Origin, p.definition.Origin()).
-		Advise(fail.DoUseOtherName, p.name.Provider, p.name)
+	if p.client, err = p.Session.client(ctx, p.name, p.definition, p.inputs, p.discover); err != nil {
+		return err
+	}
+	p.definition = p.client.Definition
+	if len(p.definition.Scopes.Default) == 0 {
+		p.definition.Scopes.Default = p.challenge
+	}
+	if p.old != nil && refresh.CheckOrigins(p.old, p.definition) != nil {
+		return fail.New(fail.Usage, "%s is logged in at %s; a login at %s would replace that one", p.name, p.old.Origin, p.definition.Origin()).
+			Advise(fail.DoUseOtherName, p.name.Provider, p.name)
+	}
+	return nil
+}
+
+// nameHosts tells where the login goes: to other hosts than those of the provider that the definition extends, or to
+// hosts that an input decides.
+func (p *plan) nameHosts() {
+	host := func(address string) string {
+		_, host, _ := strings.Cut(address, "://")
+		host, _, _ = strings.Cut(host, "/")
+		return redact.Printable(host)
+	}
+	token := host(p.definition.Origin())
+	browser := ""
+	if p.grant == credential.AuthorizationCode && p.flags.RefreshToken == "" && p.definition.Authorize != nil {
+		browser = host(p.definition.Authorize.URL)
+	}
+	switch {
+	case p.grant == credential.Static:
+	case browser == token:
+		p.tell("%s: the browser and the secrets of this login go to %s", p.name, token)
+	case browser != "":
+		p.tell("%s: the browser goes to %s, and the secrets of this login go to %s", p.name, browser, token)
+	default:
+		p.tell("%s: the secrets of this login go to %s", p.name, token)
+	}
 }
 
 // run makes the login and keeps it.
@@ -203,6 +242,7 @@ func (p *plan) credential() credential.Credential {
 		Origins:      refresh.Origins(p.definition),
 		Issuer:       p.definition.Issuer,
 		Resource:     p.definition.Resource,
+		Inputs:       p.inputs,
 		ClientID:     p.registration.ID,
 		ClientSecret: credential.Secret(p.registration.Secret),
 		Registration: p.registered,

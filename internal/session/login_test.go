@@ -196,6 +196,8 @@ func (a *answers) Ask(string) (string, error) {
 	return text, nil
 }
 
+func (a *answers) AskOr(label, _ string) (string, error) { return a.Ask(label) }
+
 func (a *answers) AskSecret(label string) (string, error) { return a.Ask(label) }
 
 func TestLoginRefusesWhatCannotWork(t *testing.T) {

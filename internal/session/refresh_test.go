@@ -193,7 +193,7 @@ func TestRefusalsRefreshOnceAMinute(t *testing.T) {
 func TestScopesOfANewLogin(t *testing.T) {
 	w := newWorld(t)
 	s := w.session()
-	d, err := s.Definition("mollie")
+	d, err := s.Definition(t.Context(), "mollie")
 	if err != nil {
 		t.Fatal(err)
 	}

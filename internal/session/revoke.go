@@ -20,13 +20,8 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 	if s.Store.Traits().ReadOnly {
 		return fail.New(fail.Usage, "the env store is read-only: there is nothing to delete").Advise(fail.DoUnsetVariables)
 	}
-	client, err := s.client(name)
-	if err != nil && !local {
+	if _, err := s.Catalog.Find(name.Provider); err != nil && !local {
 		return err
-	}
-	if err != nil {
-		// The user's definition is gone or broken; the credential can be deleted all the same.
-		client = &oauth.Client{Config: &oauth.Config{Definition: &provider.Definition{Title: name.Provider}}}
 	}
 	return s.refresher().Locked(ctx, name, func() error {
 		c, loadErr := s.toRevoke(ctx, name, local)
@@ -35,6 +30,14 @@ func (s *Session) Revoke(ctx context.Context, name account.Name, local bool) err
 		}
 		if loadErr != nil {
 			return loadErr
+		}
+		client, err := s.clientOf(ctx, c)
+		switch {
+		case err != nil && !local:
+			return err
+		case err != nil:
+			// The user's definition is gone or broken; the credential can be deleted all the same.
+			client = &oauth.Client{Config: &oauth.Config{Definition: &provider.Definition{Title: name.Provider}}}
 		}
 		return s.revokeLocked(ctx, client, c, local)
 	})

@@ -70,6 +70,7 @@ type Defaults struct {
 	RedirectURI string
 	Scopes      []string
 	Grant       string
+	Inputs      map[string]string // of the definition, by name
 }
 
 // Session works on the accounts of one store. It is safe for concurrent use.
@@ -121,8 +122,8 @@ func (s *Session) envStore() store.Store {
 		Getenv:  s.Getenv,
 		Environ: s.Environ,
 		Known:   s.Catalog.Known,
-		Describe: func(name account.Name) (*store.EnvProvider, error) {
-			d, err := s.Definition(name.Provider)
+		Describe: func(ctx context.Context, name account.Name) (*store.EnvProvider, error) {
+			d, err := s.definitionOf(ctx, &credential.Credential{Account: name})
 			if err != nil {
 				return nil, err
 			}
@@ -172,9 +173,9 @@ func (s *Session) tell(format string, args ...any) {
 }
 
 // Definition returns the provider's definition with the base URL of the settings applied. What metadata says is
-// read from the cache.
-func (s *Session) Definition(name string) (*provider.Definition, error) {
-	c, err := s.known(context.Background(), name)
+// read from the cache. An address that depends on an input is empty.
+func (s *Session) Definition(ctx context.Context, name string) (*provider.Definition, error) {
+	c, err := s.known(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -187,57 +188,106 @@ func (s *Session) Presentation(c *credential.Credential) (Presentation, string, 
 	if err != nil {
 		return Presentation{}, "", err
 	}
-	p, err := s.PresentationOf(d, c)
+	values, err := s.values(c, d)
+	if err != nil {
+		return Presentation{}, "", err
+	}
+	p, err := oauth.NewPresentation(d, values)
 	return p, d.Title, err
 }
 
-// PresentationOf returns how the API takes the token of a credential, whose provider has this definition.
-func (s *Session) PresentationOf(d *provider.Definition, c *credential.Credential) (Presentation, error) {
-	return oauth.NewPresentation(d, values(c))
-}
-
 // values returns what fills the placeholders of a definition for a login.
-func values(c *credential.Credential) map[string]string {
+func (s *Session) values(c *credential.Credential, d *provider.Definition) (map[string]string, error) {
+	inputs := c.Inputs
+	if s.Store.Traits().ReadOnly { // nothing is kept with such a login
+		var err error
+		if inputs, err = (&lookup{Session: s, name: c.Account, definition: d}).inputs(); err != nil {
+			return nil, err
+		}
+	}
 	all := map[string]string{"client_id": c.ClientID}
-	maps.Copy(all, c.Inputs)
+	maps.Copy(all, inputs)
 	maps.Copy(all, c.Kept)
-	return all
+	return all, nil
 }
 
-// known returns the configuration of a provider for commands that only read.
+// known returns what is known of a provider without a login and without a request to it.
 func (s *Session) known(ctx context.Context, name string) (*oauth.Config, error) {
-	return s.resolve(ctx, name, nil, s.discovered)
-}
-
-func (s *Session) resolve(ctx context.Context, name string, values map[string]string, discover oauth.Discover) (*oauth.Config, error) {
 	d, err := s.Catalog.Find(name)
 	if err != nil {
 		return nil, err
 	}
-	base, err := account.Name{Provider: name}.Setting(s.Getenv, account.BaseURL)
+	return s.resolve(ctx, d, nil, s.discovered)
+}
+
+// definitionOf returns the definition of a login's provider, with the inputs and kept fields of the login, for
+// commands that only read.
+func (s *Session) definitionOf(ctx context.Context, c *credential.Credential) (*provider.Definition, error) {
+	d, err := s.Catalog.Find(c.Account.Provider)
 	if err != nil {
 		return nil, err
 	}
-	return oauth.Resolve(ctx, d, values, discover, oauth.Base{URL: base, Setting: account.Name{Provider: name}.Var(account.BaseURL)})
+	values, err := s.values(c, d)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.resolve(ctx, d, values, s.discovered)
+	if err != nil {
+		return nil, err
+	}
+	return config.Definition, nil
 }
 
-// client returns a client for an account whose credential is not at hand.
-func (s *Session) client(name account.Name) (*oauth.Client, error) {
-	return s.clientOf(context.Background(), &credential.Credential{Account: name})
+func (s *Session) resolve(ctx context.Context, d *provider.Definition, values map[string]string, discover oauth.Discover) (*oauth.Config, error) {
+	name := account.Name{Provider: d.Name}
+	base, err := name.Setting(s.Getenv, account.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.Resolve(ctx, d, values, discover, oauth.Base{URL: base, Setting: name.Var(account.BaseURL)})
 }
 
-// clientOf returns a client for a login.
+// clientFor is clientOf for the stored login of an account. Where every login has the same addresses, it reads none.
+func (s *Session) clientFor(ctx context.Context, name account.Name) (*oauth.Client, error) {
+	d, err := s.Catalog.Find(name.Provider)
+	if err != nil {
+		return nil, err
+	}
+	c := &credential.Credential{Account: name}
+	if len(d.Placeholders()) > 0 {
+		if c, err = s.load(ctx, name); err != nil {
+			return nil, err
+		}
+		if err = refresh.CheckInputs(c, d); err != nil && !s.Store.Traits().ReadOnly {
+			return nil, err
+		}
+	}
+	return s.clientOf(ctx, c)
+}
+
+// clientOf returns a client for a login, with its inputs and kept fields.
 func (s *Session) clientOf(ctx context.Context, c *credential.Credential) (*oauth.Client, error) {
-	return s.newClient(ctx, c, func(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
+	d, err := s.Catalog.Find(c.Account.Provider)
+	if err != nil {
+		return nil, err
+	}
+	values, err := s.values(c, d)
+	if err != nil {
+		return nil, err
+	}
+	return s.client(ctx, c.Account, d, values, func(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
 		return s.discover(ctx, d, c)
 	})
 }
 
-func (s *Session) newClient(ctx context.Context, c *credential.Credential, discover oauth.Discover) (*oauth.Client, error) {
-	if err := c.Account.CheckSettings(s.Getenv); err != nil {
+// client returns a client for an account with these inputs and kept fields.
+func (s *Session) client(
+	ctx context.Context, name account.Name, d *provider.Definition, values map[string]string, discover oauth.Discover,
+) (*oauth.Client, error) {
+	if err := name.CheckSettings(s.Getenv); err != nil {
 		return nil, err
 	}
-	config, err := s.resolve(ctx, c.Account.Provider, values(c), discover)
+	config, err := s.resolve(ctx, d, values, discover)
 	if err != nil {
 		return nil, err
 	}

@@ -165,7 +165,7 @@ func (w *world) login(name account.Name) *credential.Credential {
 		w.t.Fatal(err)
 	}
 	s := w.session()
-	d, err := s.Definition(name.Provider)
+	d, err := s.Definition(context.Background(), name.Provider)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 	case err != nil:
 		return nil, s.explainAbsence(name, err)
 	}
-	d, err := s.Definition(name.Provider)
+	d, err := s.definitionOf(ctx, c)
 	if err != nil {
 		d = nil // the user's definition is gone or broken, which `provider lint` reports
 	}

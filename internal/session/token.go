@@ -9,6 +9,7 @@ import (
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/refresh"
 )
 
@@ -47,7 +48,7 @@ func (s *Session) Token(ctx context.Context, name account.Name, minTTL time.Dura
 
 // notBefore returns when the provider starts to accept a refresh of the credential; zero: at once.
 func (s *Session) notBefore(c *credential.Credential) time.Time {
-	d, err := s.Definition(c.Account.Provider)
+	d, err := s.Catalog.Find(c.Account.Provider)
 	if err != nil || d.Lifetimes.RefreshNotBefore == 0 {
 		return time.Time{}
 	}
@@ -86,12 +87,16 @@ func (s *Session) refreshRefused(ctx context.Context, c *credential.Credential) 
 }
 
 // CanRefresh returns why the credential cannot be refreshed without the user, or nil. It sends nothing.
-func (s *Session) CanRefresh(c *credential.Credential) error {
-	d, err := s.Definition(c.Account.Provider)
+func (s *Session) CanRefresh(ctx context.Context, c *credential.Credential) error {
+	d, err := s.definitionOf(ctx, c)
 	if err != nil {
 		return err
 	}
-	_, err = s.refresher().Method(c, d, false)
+	return s.canRefresh(c, d)
+}
+
+func (s *Session) canRefresh(c *credential.Credential, d *provider.Definition) error {
+	_, err := s.refresher().Method(c, d, false)
 	return err
 }
 

@@ -17,7 +17,7 @@ func (s *Session) TokenRefused(ctx context.Context, name account.Name, token str
 	if err != nil {
 		return s.usable(err)
 	}
-	if c.AccessToken.Reveal() != token || s.CanRefresh(c) != nil {
+	if c.AccessToken.Reveal() != token || s.CanRefresh(ctx, c) != nil {
 		return nil //nolint:nilerr // there is nothing that a refusal could change
 	}
 	_, err = s.warnUnsaved(s.refreshRefused(ctx, c))
@@ -29,8 +29,8 @@ func (s *Session) TokenRefused(ctx context.Context, name account.Name, token str
 
 // Transport returns a transport for the API of an account that keeps connections for further requests and passes
 // answers on as they are. The account's token is read when the first request is sent.
-func (s *Session) Transport(name account.Name, minTTL time.Duration) (*oauth.Transport, error) {
-	client, err := s.client(name)
+func (s *Session) Transport(ctx context.Context, name account.Name, minTTL time.Duration) (*oauth.Transport, error) {
+	client, err := s.clientFor(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ type Env struct {
 	// token: decoding a definition would take longer than everything else.
 	Known func(provider string) error
 	// Describe returns what the store needs to know of an account's provider.
-	Describe func(account.Name) (*EnvProvider, error)
+	Describe func(context.Context, account.Name) (*EnvProvider, error)
 	// Providers lists the names of the providers, for List.
 	Providers func() []string
 }
@@ -53,7 +53,7 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 		c.Grant = credential.Static
 		return c, e.Known(name.Provider)
 	}
-	p, err := e.Describe(name)
+	p, err := e.Describe(ctx, name)
 	if err != nil {
 		return nil, err
 	}

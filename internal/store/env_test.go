@@ -58,9 +58,11 @@ func testReadOnly(t *testing.T, s Store) {
 func TestEnv(t *testing.T) {
 	env := map[string]string{"TOKENCLI_MOLLIE_ACCESS_TOKEN": contractAccess, "TOKENCLI_MOLLIE_CLIENT_SECRET": contractSecret}
 	testReadOnly(t, Env{
-		Getenv:    func(name string) string { return env[name] },
-		Known:     func(string) error { return nil },
-		Describe:  func(account.Name) (*EnvProvider, error) { return &EnvProvider{Origin: "https://api.example.test"}, nil },
+		Getenv: func(name string) string { return env[name] },
+		Known:  func(string) error { return nil },
+		Describe: func(context.Context, account.Name) (*EnvProvider, error) {
+			return &EnvProvider{Origin: "https://api.example.test"}, nil
+		},
 		Providers: func() []string { return []string{"mollie"} },
 	})
 }
