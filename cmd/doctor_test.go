@@ -12,7 +12,7 @@ import (
 
 // What `help environment` names is known to doctor, and nothing else passes for it.
 func TestDoctorKnowsTheVariables(t *testing.T) {
-	names := regexp.MustCompile(`TOKENCLI_(<PROVIDER>_)?[A-Z_]+`).FindAllString(environmentTopic().Long, -1)
+	names := regexp.MustCompile(`TOKENCLI_(<PROVIDER>_)?[A-Z_]+(<NAME>)?`).FindAllString(environmentTopic().Long, -1)
 	if len(names) < 10 {
 		t.Fatalf("the topic names %q", names)
 	}
@@ -34,7 +34,7 @@ func TestDoctorKnowsTheVariables(t *testing.T) {
 		return texts
 	}
 	for _, name := range names {
-		name = strings.Replace(name, "<PROVIDER>", "MOLONI_ON", 1)
+		name = strings.NewReplacer("<PROVIDER>", "MOLONI_ON", "<NAME>", "SHOP").Replace(name)
 		if got := strings.Join(check(name), "; "); strings.Contains(got, "not a variable") {
 			t.Errorf("%s: %s", name, got)
 		}
