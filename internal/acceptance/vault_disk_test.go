@@ -3,6 +3,8 @@
 package acceptance
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,10 +50,43 @@ func TestVaultOnDisk(t *testing.T) {
 	if got := tm.token("m2", direct); got.exit != 0 || got.stdout != refreshed.stdout {
 		t.Errorf("after another restart: %+v", got)
 	}
-	if got := tm.tally(); got != (tally{sent: 1, spent: 1}) {
+	for _, args := range [][]string{{"refresh", "moloni-on"}, {"login", "moloni-on"}, {"refresh", "moloni-on"}} {
+		if got := tm.run("m2", args, direct); got.exit != 0 {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	if got := tm.tally(); got != (tally{sent: 3, spent: 3}) {
 		t.Error(got)
 	}
 	if rescues := tm.mustKeepNothing(); rescues != nil {
 		t.Errorf("rescue files: %q", rescues)
+	}
+}
+
+// A login whose code was exchanged when Vault is sealed is in a rescue file, which the next run imports.
+func TestVaultSealedAtLogin(t *testing.T) {
+	t.Parallel()
+	tm := newDiskTeam(t)
+	login := []string{"login", "moloni-on"}
+	tm.gate.arm(plan{})
+	if got := tm.run("m1", login); got.exit != 0 {
+		t.Fatalf("%+v", got)
+	}
+	exchanged := moment{1 + slices.Index(tm.gate.requests(), tokenRequest), true}
+	tm.gate.arm(plan{at: exchanged, act: func(context.Context) { tm.check(tm.vault.seal()) }})
+	if got := tm.run("m1", login); got.exit != 7 || !strings.Contains(got.stderr, " is sealed") {
+		t.Errorf("%+v", got)
+	}
+	tm.check(tm.vault.unseal())
+	if rescues := tm.mustKeepNothing(); len(rescues) != 1 {
+		t.Errorf("rescue files %q", rescues)
+	}
+	old := tm.read("moloni-on")["access_token"]
+	tm.mustAgree("afterwards", slices.Concat(tm.crowd("m1"), tm.crowd("m2")))
+	if tm.read("moloni-on")["access_token"] == old {
+		t.Error("the rescue file was not imported")
+	}
+	if rescues := tm.mustKeepNothing(); rescues != nil {
+		t.Errorf("rescue files %q", rescues)
 	}
 }

@@ -94,7 +94,12 @@ type outcome struct {
 // token runs `token` on a machine, with further variables.
 func (tm *vaultTeam) token(machine string, env ...string) outcome {
 	tm.t.Helper()
-	cmd := tm.command(machine, "token", "moloni-on")
+	return tm.run(machine, []string{"token", "moloni-on"}, env...)
+}
+
+func (tm *vaultTeam) run(machine string, args []string, env ...string) outcome {
+	tm.t.Helper()
+	cmd := tm.command(machine, args...)
 	cmd.Env = append(cmd.Env, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
