@@ -61,12 +61,7 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
   tokencli api moneybird administrations.json -i
   tokencli api moneybird administrations.json | jq '.[].name'
   tokencli api monta charge-points --paginate > charge-points.json`,
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return a.completeAccounts(cmd, args, word)
-		},
+		ValidArgsFunction: a.completeAccount,
 		Args: func(cmd *cobra.Command, args []string) (err error) {
 			asks := cmd.Flags().Changed("query")
 			if len(args) == 0 || len(args) > 2 || len(args) == 1 && !asks {

@@ -21,6 +21,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 type doctorOptions struct {
@@ -62,14 +63,6 @@ this machine (settings, variables, port, certificates, clock), 3 or 4 for an acc
 	f.StringVar(&o.bundle, "bundle", "", "also write a report for an issue to the new `FILE`, without secrets and names")
 	f.BoolVar(&o.offline, "offline", false, "ask no provider: leave out reachability and the clock")
 	return c
-}
-
-type findingJSON struct {
-	Check   string `json:"check"`
-	Account string `json:"account,omitempty"`
-	State   string `json:"state"`
-	Text    string `json:"text"`
-	Fix     string `json:"fix"`
 }
 
 func (a *app) doctor(ctx context.Context, o doctorOptions) error {
@@ -183,11 +176,7 @@ func (a *app) settingsDespite() (*settings, *configFile) {
 
 func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
 	if asJSON {
-		answers := make([]findingJSON, 0, len(report.Findings))
-		for _, f := range report.Findings {
-			answers = append(answers, findingJSON{f.Check, f.Account, string(f.State), f.Text, f.Fix})
-		}
-		return a.printJSON(answers)
+		return a.printJSON(report.Findings)
 	}
 	to := a.screen()
 	var out strings.Builder
@@ -212,7 +201,7 @@ func (a *app) hang(out *strings.Builder, to screen, text string) {
 	const column = 9
 	lines := []string{text}
 	if to.terminal && utf8.RuneCountInString(text) > to.width-column {
-		lines = wrap(text, to.width-column)
+		lines = terminal.Wrap(text, to.width-column)
 	}
 	for i, line := range lines {
 		if i > 0 {

@@ -21,7 +21,7 @@ type helperCall struct {
 	hosts    []string
 	username string
 
-	account   account.Name // as the user wrote it; empty for docker
+	account   account.Name // empty for docker
 	operation string       // for git and docker; the address for goauth
 }
 
@@ -85,9 +85,6 @@ func (c *helperCall) parseAccount(args []string, more string) (err error) {
 	c.account, err = account.Parse(args[0])
 	return err
 }
-
-// accountOf returns the account that the call means; see chosen.
-func (c *helperCall) accountOf(a *app) (account.Name, error) { return a.chosen(c.account) }
 
 func (a *app) helperCommand() *cobra.Command {
 	c := group("helper", "Answer other tools in their own credential protocols",
@@ -168,6 +165,11 @@ func (a *app) help(ctx context.Context, kind helperKind, call *helperCall) error
 	if err != nil {
 		return err
 	}
+	if call.account.Provider != "" {
+		if call.account, err = a.chosen(call.account); err != nil {
+			return err
+		}
+	}
 	s, err := a.open()
 	if err != nil {
 		return err
@@ -196,11 +198,7 @@ the token, git asks to erase it: the token is then refreshed, at most once a min
 			return c.checkHosts()
 		},
 		run: func(a *app, ctx context.Context, c *helperCall, source helper.Source) error {
-			name, err := c.accountOf(a)
-			if err != nil {
-				return err
-			}
-			g := &helper.Git{Source: source, Account: name, Hosts: c.hosts, Username: c.username}
+			g := &helper.Git{Source: source, Account: c.account, Hosts: c.hosts, Username: c.username}
 			return g.Run(ctx, c.operation, a.stdin, a.stdout)
 		},
 		setup: func(c *helperCall, _ *settings) (string, error) {
@@ -271,11 +269,7 @@ func kubectlHelper() helperKind {
 		declare: func(*helperCall, *pflag.FlagSet) {},
 		parse:   func(c *helperCall, args []string) error { return c.parseAccount(args, "") },
 		run: func(a *app, ctx context.Context, c *helperCall, source helper.Source) error {
-			name, err := c.accountOf(a)
-			if err != nil {
-				return err
-			}
-			k := &helper.Kubectl{Source: source, Account: name, Info: a.getenv("KUBERNETES_EXEC_INFO")}
+			k := &helper.Kubectl{Source: source, Account: c.account, Info: a.getenv("KUBERNETES_EXEC_INFO")}
 			return k.Run(ctx, a.stdout)
 		},
 		setup: func(c *helperCall, _ *settings) (string, error) {
@@ -302,11 +296,7 @@ func goauthHelper() helperKind {
 			return c.checkHosts()
 		},
 		run: func(a *app, ctx context.Context, c *helperCall, source helper.Source) error {
-			name, err := c.accountOf(a)
-			if err != nil {
-				return err
-			}
-			g := &helper.GoAuth{Source: source, Account: name, Hosts: c.hosts}
+			g := &helper.GoAuth{Source: source, Account: c.account, Hosts: c.hosts}
 			return g.Run(ctx, c.operation, a.stdin, a.stdout)
 		},
 		setup: func(c *helperCall, _ *settings) (string, error) {

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
-
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 // printJSON prints an answer as indented JSON.
@@ -30,7 +29,7 @@ func table(rows [][]string) string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], cells(cell))
+			widths[i] = max(widths[i], terminal.Cells(cell))
 		}
 	}
 	var out strings.Builder
@@ -38,12 +37,9 @@ func table(rows [][]string) string {
 		var line strings.Builder
 		for i, cell := range row {
 			line.WriteString(cell)
-			line.WriteString(strings.Repeat(" ", widths[i]-cells(cell)+2))
+			line.WriteString(strings.Repeat(" ", widths[i]-terminal.Cells(cell)+2))
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return out.String()
 }
-
-// cells returns how many cells of a terminal a text takes.
-func cells(text string) int { return runewidth.StringWidth(text) }

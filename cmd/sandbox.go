@@ -20,6 +20,7 @@ import (
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/sandbox"
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 type sandboxOptions struct {
@@ -230,7 +231,7 @@ func describeEvent(e sandbox.Event, width int) string {
 	}
 	middle := redact.Printable(parameters.String())
 	if width > 0 {
-		middle = runewidth.Truncate(middle, max(0, width-cells(head)-cells(tail)), "…")
+		middle = runewidth.Truncate(middle, max(0, width-terminal.Cells(head)-terminal.Cells(tail)), "…")
 	}
 	return redact.Printable(head) + middle + redact.Printable(tail)
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 // screen is what stdout is shown on.
@@ -55,40 +57,15 @@ func (s screen) paint(c colour, text string) string {
 // shorten returns text in at most width cells, with an ellipsis in the middle for what it lost: names
 // differ at their ends.
 func shorten(text string, width int) string {
-	if cells(text) <= width {
+	if terminal.Cells(text) <= width {
 		return text
 	}
 	half := (width - 1) / 2
 	tail := []rune(text)
-	for cells(string(tail)) > half {
+	for terminal.Cells(string(tail)) > half {
 		tail = tail[1:]
 	}
 	return runewidth.Truncate(text, width-1-half, "") + "…" + string(tail)
-}
-
-// wrap breaks text at its spaces into lines of at most width cells. A word that is longer than a line is
-// cut.
-func wrap(text string, width int) []string {
-	var lines []string
-	line, length := "", 0
-	for _, word := range strings.Fields(text) {
-		if length > 0 && length+1+cells(word) <= width {
-			line, length = line+" "+word, length+1+cells(word)
-			continue
-		}
-		if length > 0 {
-			lines = append(lines, line)
-		}
-		for cells(word) > width {
-			head := runewidth.Truncate(word, width, "")
-			lines, word = append(lines, head), word[len(head):]
-		}
-		line, length = word, cells(word)
-	}
-	if length > 0 {
-		lines = append(lines, line)
-	}
-	return lines
 }
 
 // reflow fits a text of paragraphs, lists and examples into a width. Paragraphs start at the margin. An
@@ -102,7 +79,7 @@ func reflow(text string, width int) string {
 		words []string // of the current paragraph or entry
 	)
 	end := func() {
-		for _, line := range wrap(strings.Join(words, " "), max(width-hang, width/2)) {
+		for _, line := range terminal.Wrap(strings.Join(words, " "), max(width-hang, width/2)) {
 			out.WriteString(head + line + "\n")
 			head = strings.Repeat(" ", hang)
 		}

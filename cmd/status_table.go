@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 // statusTable lays the accounts out so that no line is wider than the screen: the last columns, which say
@@ -34,7 +35,7 @@ func statusTable(accounts []accountStatus, now time.Time, to screen) string {
 			out.WriteString(indent + to.paint(yellow, "refreshing on "+by.Host+" since "+by.Since.UTC().Format(time.RFC3339)) + "\n")
 		}
 		if len(st.Scopes) > 0 {
-			for _, line := range wrap(strings.Join(st.Scopes, " "), to.width-len(indent)) {
+			for _, line := range terminal.Wrap(strings.Join(st.Scopes, " "), to.width-len(indent)) {
 				out.WriteString(indent + to.paint(faint, line) + "\n")
 			}
 		}
@@ -51,7 +52,7 @@ func fit(rows [][]string, width int) {
 		for column := 1; column < len(rows[0]); column++ {
 			widest := 0
 			for _, row := range rows {
-				widest = max(widest, cells(row[column]))
+				widest = max(widest, terminal.Cells(row[column]))
 			}
 			others += gap + widest
 		}

@@ -3,10 +3,9 @@ package callback
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
-	"time"
-	"unicode/utf8"
+
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 // console prints the messages of a login, a line each. On a terminal, words are not broken at its edge.
@@ -28,7 +27,7 @@ func newConsole(opts Options) *console {
 
 // notify prints a warning, or what the user has to know to continue. Values from outside must be safe to print.
 func (c *console) notify(format string, args ...any) {
-	for _, line := range wrap(fmt.Sprintf(format, args...), c.width) {
+	for _, line := range terminal.Wrap(fmt.Sprintf(format, args...), c.width) {
 		c.print(line)
 	}
 }
@@ -55,37 +54,4 @@ func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-}
-
-// wrap breaks text at spaces so that each line fits the width; 0 means any.
-func wrap(text string, width int) []string {
-	if width <= 0 || utf8.RuneCountInString(text) <= width {
-		return []string{text}
-	}
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	return append(lines, line)
-}
-
-// duration returns d in its greatest whole unit.
-func duration(d time.Duration) string {
-	switch {
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%d h", d/time.Hour)
-	case d >= time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	default:
-		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
-	}
 }

@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/callback"
@@ -92,7 +94,7 @@ func (e *run) inEnvironment() string {
 			names = append(names, name.String())
 		}
 	}
-	return either(strings.Join(names, ", "), "none")
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // rescue lists the logins that could not be saved.
@@ -152,20 +154,15 @@ func (e *run) accounts(ctx context.Context) []Finding {
 			return append(findings, warn(check, "fix the store first", "not looked at, because the store cannot be used: %s", joined(names)))
 		}
 	}
-	var readers sync.WaitGroup
-	next := make(chan int)
-	for range min(readersAtOnce, len(names)) {
-		readers.Go(func() {
-			for i := range next {
-				seen[i].Inspection, seen[i].err = e.session.Inspect(ctx, names[i])
-			}
+	var readers errgroup.Group
+	readers.SetLimit(readersAtOnce)
+	for i := range names {
+		readers.Go(func() error {
+			seen[i].Inspection, seen[i].err = e.session.Inspect(ctx, names[i])
+			return nil
 		})
 	}
-	for i := range names {
-		next <- i
-	}
-	close(next)
-	readers.Wait()
+	_ = readers.Wait() // each account has its own error
 	ports := make(map[string]port)
 	for i, name := range names {
 		if c := seen[i].Inspection; c != nil && c.Kept != nil {
@@ -277,20 +274,11 @@ func (e *run) client(name account.Name, s accountView) Finding {
 	case s.ClientID == "":
 		return wrong(check, fail.Usage, "set "+name.Var(account.ClientID)+made, "no client id is set")
 	case !s.Secret && s.Definition.SecretRequired():
-		return wrong(check, fail.Usage, "set "+name.Var(account.ClientSecret)+made, "%s has no secret", masked(s.ClientID))
+		return wrong(check, fail.Usage, "set "+name.Var(account.ClientSecret)+made, "%s has no secret", redact.Printable(s.ClientID))
 	case !s.Secret:
-		return ok(check, "%s, without a secret", masked(s.ClientID))
+		return ok(check, "%s, without a secret", redact.Printable(s.ClientID))
 	}
-	return ok(check, "%s, with its secret", masked(s.ClientID))
-}
-
-// masked shows enough of a client id to tell two apart.
-func masked(id string) string {
-	letters := []rune(redact.Printable(id))
-	if len(letters) <= 8 {
-		return string(letters[:min(2, len(letters))]) + "…"
-	}
-	return string(letters[:4]) + "…" + string(letters[len(letters)-2:])
+	return ok(check, "%s, with its secret", redact.Printable(s.ClientID))
 }
 
 // port is what came of trying a redirect URI.

@@ -34,12 +34,12 @@ const (
 
 // Finding is what a check has to say. Texts are one line without a full stop.
 type Finding struct {
-	Check   string
-	Account string // empty where it concerns the machine
-	State   State
-	Text    string
-	Fix     string    // what to do; empty where all is well
-	Kind    fail.Kind // of a problem
+	Check   string    `json:"check"`
+	Account string    `json:"account,omitempty"` // empty where it concerns the machine
+	State   State     `json:"state"`
+	Text    string    `json:"text"`
+	Fix     string    `json:"fix"` // what to do; empty where all is well
+	Kind    fail.Kind `json:"-"`   // of a problem
 	words   string    // Text without what it quotes (fail.Words)
 	advice  *fail.Error
 }
@@ -219,8 +219,9 @@ func (e *run) choose(ctx context.Context) ([]account.Name, error) {
 			names = append(names, name)
 		}
 	}
-	for _, name := range e.spelling().accounts(e.Environ) {
-		if !collides(name, names) {
+	for _, name := range e.inVariables() {
+		// It may be known under a name with other punctuation.
+		if !slices.ContainsFunc(names, name.Collides) {
 			names = append(names, name)
 		}
 	}
@@ -229,19 +230,8 @@ func (e *run) choose(ctx context.Context) ([]account.Name, error) {
 
 func sorted(names []account.Name) []account.Name {
 	names = slices.Clone(names)
-	slices.SortFunc(names, func(a, b account.Name) int { return strings.Compare(a.String(), b.String()) })
+	account.Sort(names)
 	return slices.Compact(names)
-}
-
-// collides reports whether a name read from a variable stands for an account that is known under a name
-// with other punctuation.
-func collides(name account.Name, names []account.Name) bool {
-	for _, other := range names {
-		if name.Collides(other) {
-			return true
-		}
-	}
-	return false
 }
 
 func finding(f Finding, format string, args ...any) Finding {

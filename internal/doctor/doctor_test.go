@@ -15,7 +15,7 @@ import (
 )
 
 func TestNearestVariable(t *testing.T) {
-	s := spelling{[]string{"mollie", "moloni", "moloni-on"}}
+	providers := []string{"mollie", "moloni", "moloni-on"}
 	for variable, want := range map[string]string{
 		"TOKENCLI_MOLLIE_CLIENT_SERCET":          "TOKENCLI_MOLLIE_CLIENT_SECRET",
 		"TOKENCLI_MOLIE_CLIENT_ID":               "TOKENCLI_MOLLIE_CLIENT_ID",
@@ -29,14 +29,14 @@ func TestNearestVariable(t *testing.T) {
 		"TOKENCLI_SOMETHING_ELSE_ALTOGETHER":     "",
 		"TOKENCLI_MOLLIE__SHOP_B_COMPLETELY_NEW": "",
 	} {
-		if got := s.nearest(variable); got != want {
+		if got := nearest(variable, providers); got != want {
 			t.Errorf("%s: %q instead of %q", variable, got, want)
 		}
 	}
 }
 
 func TestVariablesOfAccounts(t *testing.T) {
-	s := spelling{[]string{"mollie", "moloni", "moloni-on"}}
+	providers := []string{"mollie", "moloni", "moloni-on"}
 	for variable, want := range map[string]string{
 		"TOKENCLI_MOLLIE_CLIENT_ID":         "mollie",
 		"TOKENCLI_MOLONI_ON_CLIENT_ID":      "moloni-on",
@@ -47,7 +47,7 @@ func TestVariablesOfAccounts(t *testing.T) {
 		"TOKENCLI_STORE":                    "",
 	} {
 		got := ""
-		if name, _, known := s.read(variable); known {
+		if name, _, known := account.ParseVar(variable, providers); known {
 			got = name.String()
 		}
 		if got != want {

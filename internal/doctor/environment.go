@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -12,26 +13,18 @@ import (
 
 const prefix = "TOKENCLI_"
 
-// spelling knows which variables exist.
-type spelling struct {
-	providers []string
-}
-
-func (e *run) spelling() spelling {
+// providers returns the names of the providers.
+func (e *run) providers() []string {
 	names, _ := e.session.Catalog.Names() // an unreadable folder is a finding of another check
-	return spelling{names}
+	return names
 }
 
-// read returns the account and the setting of a variable, or false if the provider or the setting is unknown.
-func (s spelling) read(variable string) (name account.Name, setting string, ok bool) {
-	return account.ParseVar(variable, s.providers)
-}
-
-// accounts returns those that have a client, a user or a token in the environment.
-func (s spelling) accounts(environ []string) []account.Name {
+// inVariables returns the accounts that have a client, a user or a token in the environment.
+func (e *run) inVariables() []account.Name {
 	var names []account.Name
-	for _, variable := range variables(environ) {
-		name, setting, ok := s.read(variable)
+	providers := e.providers()
+	for _, variable := range variables(e.Environ) {
+		name, setting, ok := account.ParseVar(variable, providers)
 		if ok && !slices.Contains([]string{account.BaseURL, account.Chosen, account.Scopes, account.RedirectURI}, setting) &&
 			!strings.HasPrefix(setting, account.Input) {
 			names = append(names, name)
@@ -58,11 +51,11 @@ func variables(environ []string) []string {
 // environment looks for variables that do not count: misspelt ones, and those of another store.
 func (e *run) environment(context.Context) []Finding {
 	const check = "environment"
-	spelling := e.spelling()
+	providers := e.providers()
 	set := variables(e.Environ)
 	var findings []Finding
 	for _, variable := range set {
-		name, setting, known := spelling.read(variable)
+		name, setting, known := account.ParseVar(variable, providers)
 		if _, err := account.CleanVar(variable, e.Getenv(variable)); err != nil && (known || slices.Contains(account.General(), variable)) {
 			findings = append(findings, Failed(check, err))
 			continue
@@ -73,7 +66,7 @@ func (e *run) environment(context.Context) []Finding {
 				findings = append(findings, e.otherStore(variable, store))
 			}
 		case !known:
-			findings = append(findings, e.misspelt(spelling, variable))
+			findings = append(findings, misspelt(variable, providers))
 		case setting == account.Chosen:
 			findings = append(findings, e.chosen(name, variable))
 		case setting == account.AccessToken || setting == account.RefreshToken:
@@ -105,24 +98,24 @@ func (e *run) chosen(name account.Name, variable string) Finding {
 
 func (e *run) otherStore(variable, store string) Finding {
 	return warn("environment", "unset it, or set TOKENCLI_STORE="+store, "%s is set but counts only in the %s store; the store is %s",
-		variable, store, either(e.Session.Store, "not known"))
+		variable, store, cmp.Or(e.Session.Store, "not known"))
 }
 
 // misspelt is what to say about a variable that nothing reads.
-func (e *run) misspelt(s spelling, variable string) Finding {
+func misspelt(variable string, providers []string) Finding {
 	const check = "environment"
 	shown := redact.Scrub(variable, 120)
-	if near := s.nearest(variable); near != "" {
+	if near := nearest(variable, providers); near != "" {
 		return wrong(check, fail.Usage, "rename it to "+near, "%s is not a variable of tokencli; did you mean %s?", shown, near)
 	}
 	return advise(warn(check, "", "%s is not a variable of tokencli, or its provider is unknown", shown), fail.DoSeeEnvironment)
 }
 
 // nearest returns the variable that was probably meant, or "".
-func (s spelling) nearest(variable string) string {
+func nearest(variable string, providers []string) string {
 	candidates := account.General()
 	settings := append(account.Settings(), account.BaseURL, account.Chosen)
-	for _, provider := range s.providers {
+	for _, provider := range providers {
 		for _, setting := range settings {
 			candidates = append(candidates, account.Name{Provider: provider}.Var(setting))
 		}
@@ -137,11 +130,4 @@ func (s spelling) nearest(variable string) string {
 		}
 	}
 	return fail.Nearest(variable, candidates)
-}
-
-func either(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -73,9 +73,9 @@ func (r *Report) Bundle() string {
 func (e *run) published() []string {
 	var names []string
 	unknown := 0
-	known := e.spelling()
+	providers := e.providers()
 	for _, variable := range variables(e.Environ) {
-		name, setting, ok := known.read(variable)
+		name, setting, ok := account.ParseVar(variable, providers)
 		switch {
 		case slices.Contains(account.General(), variable):
 			names = append(names, variable)

@@ -146,7 +146,7 @@ func (p *plan) findStored(ctx context.Context) error {
 	if err != nil {
 		if unreadable := p.refresher().UnreadableRescue(p.name); unreadable != nil {
 			p.tell("warning: %v; the new login replaces it", unreadable)
-			p.old, err = p.stored(ctx, p.name)
+			p.old, err = p.Store.Get(ctx, p.name)
 		}
 	}
 	if absent(err) {

@@ -325,15 +325,6 @@ func (s *Session) load(ctx context.Context, name account.Name) (*credential.Cred
 	return c, nil
 }
 
-// stored returns the credential in the store.
-func (s *Session) stored(ctx context.Context, name account.Name) (*credential.Credential, error) {
-	c, err := s.Store.Get(ctx, name)
-	if err != nil {
-		return nil, s.explainAbsence(name, err)
-	}
-	return c, nil
-}
-
 // explainAbsence makes the failure of a missing credential say what the user can do.
 func (s *Session) explainAbsence(name account.Name, err error) error {
 	if !absent(err) {
