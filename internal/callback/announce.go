@@ -50,8 +50,8 @@ func (r *Receiver) announce(address string, validFor time.Duration, opening, can
 // code expires.
 func (r *Receiver) announceCertificate() {
 	within := ""
-	if d := r.opts.CodeLife; d != "" {
-		within = " within " + d + ", before the code expires"
+	if d := r.opts.CodeLife; d > 0 {
+		within = " within " + duration(d) + ", before the code expires"
 	}
 	r.console.explain("after you approve access, your browser will warn that the connection to this machine is not private: its certificate is self-signed")
 	r.console.explain("choose Advanced, then Proceed%s; the certificate has this SHA-256 fingerprint:", within)
@@ -61,8 +61,8 @@ func (r *Receiver) announceCertificate() {
 // announcePaste says what is to be pasted, and how long it can be used.
 func (r *Receiver) announcePaste() {
 	expires := ""
-	if d := r.opts.CodeLife; d != "" {
-		expires = " (the code expires after " + d + ")"
+	if d := r.opts.CodeLife; d > 0 {
+		expires = " (the code expires after " + duration(d) + ")"
 	}
 	switch r.redirect.way {
 	case outOfBand:

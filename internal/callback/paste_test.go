@@ -219,7 +219,7 @@ func (a *asked) enter(t *testing.T, text string) {
 
 func TestPasteWhileListening(t *testing.T) {
 	tty := typing()
-	l := begin(t, Options{OpenTerminal: tty.terminal, StdinIsTerminal: true, CodeLife: "30 s"})
+	l := begin(t, Options{OpenTerminal: tty.terminal, StdinIsTerminal: true, CodeLife: 30 * time.Second})
 	l.hears("the code expires after 30 s")
 	tty.enter(t, "")
 	tty.enter(t, l.RedirectURI()+"?code=the-code&state=wrong")
@@ -508,12 +508,12 @@ func TestAnnouncePaste(t *testing.T) {
 		elsewhereURI: "the browser goes to https://myapp.example/callback",
 		loopbackURI:  "or paste the address your browser ends up on (the code expires after 1 min)",
 	} {
-		for _, life := range []string{"1 min", ""} {
+		for _, life := range []time.Duration{time.Minute, 0} {
 			said := new(output)
 			r := idleReceiver(uri, Options{CodeLife: life})
 			r.console = newConsole(Options{Stderr: said})
 			r.announcePaste()
-			if got := said.String(); life != "" && !strings.Contains(got, want) || (life != "") != strings.Contains(got, "expires after 1 min") {
+			if got := said.String(); life > 0 && !strings.Contains(got, want) || (life > 0) != strings.Contains(got, "expires after 1 min") {
 				t.Errorf("%s: %q", uri, got)
 			}
 		}

@@ -46,8 +46,8 @@ type Options struct {
 	Account string
 	// Next is the command that the page suggests after a login. Default: none.
 	Next string
-	// CodeLife is how long a code can be used, in words. Default: unknown.
-	CodeLife string
+	// CodeLife is how long a code can be used. It is shown where one is to be pasted; 0: unknown.
+	CodeLife time.Duration
 	// ExactPort warns about port 0: the provider expects the port that was registered.
 	ExactPort bool
 

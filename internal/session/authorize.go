@@ -107,9 +107,7 @@ func (p *plan) callbackOptions(a *oauth.Authorization) callback.Options {
 	options.StateOptional = p.definition.Authorize.StateOptional
 	options.Title = p.definition.Title
 	options.Account = p.name.String()
-	if life := p.definition.Authorize.CodeLife; life > 0 {
-		options.CodeLife = lasting(life)
-	}
+	options.CodeLife = p.definition.Authorize.CodeLife
 	options.StateDir = p.StateDir
 	options.ExactPort = p.definition.Redirect.ExactPort
 	options.Issuer, options.IssuerRequired = p.definition.Issuer, p.client.SendsIssuer

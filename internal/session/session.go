@@ -143,11 +143,11 @@ func (s *Session) envStore() store.Store {
 	}
 }
 
-// VaultTokenState and VaultRights are what a diagnosis of Vault finds.
-type (
-	VaultTokenState = store.VaultTokenState
-	VaultRights     = store.VaultRights
-)
+// VaultTokenState is what a diagnosis finds of the token for Vault; see package store.
+type VaultTokenState = store.VaultTokenState
+
+// VaultRights is what that token may do; see package store.
+type VaultRights = store.VaultRights
 
 // Vault returns the store if it is Vault, for a diagnosis; else nil.
 func (s *Session) Vault() *store.Vault {
