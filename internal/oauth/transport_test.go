@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -245,12 +246,34 @@ func TestLocalhostIsDialledWithoutDNS(t *testing.T) {
 	}
 }
 
+// onlyIPv6 listens on a port that nothing uses over IPv4. It is below those that the system gives out by itself, so no other
+// test takes it meanwhile.
+func onlyIPv6(t *testing.T) net.Listener {
+	t.Helper()
+	for range 1000 {
+		port := 10_240 + rand.IntN(10_000)
+		l, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port)) //nolint:noctx // a test's own listener
+		if err != nil {
+			continue
+		}
+		if four, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil { //nolint:noctx // as above
+			_ = four.Close()
+			return l
+		}
+		_ = l.Close()
+	}
+	t.Fatal("no port is free")
+	return nil
+}
+
 func TestLocalhostIsBothFamilies(t *testing.T) {
-	l, err := net.Listen("tcp6", "[::1]:0") //nolint:noctx // a test's own listener
-	if err != nil {
+	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil { //nolint:noctx // a test's own listener
+		_ = l.Close()
+	} else {
 		t.Logf("this machine has no IPv6 loopback: %v", err)
 		return
 	}
+	l := onlyIPv6(t)
 	defer func() { _ = l.Close() }()
 	dial := dialLocal(&net.Dialer{Timeout: 5 * time.Second})
 	port := l.Addr().(*net.TCPAddr).Port
