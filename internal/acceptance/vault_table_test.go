@@ -5,11 +5,6 @@ package acceptance
 import (
 	"bytes"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -40,6 +35,7 @@ type vaultShop struct {
 	sandbox      *harness.Sandbox
 	ours, theirs *ecdsa.PrivateKey // of the issuer of ID tokens, and of another one
 	id           string            // address of GitHub's service for ID tokens
+	pod          string            // token of the service account of the pod in which tokencli runs; empty: no pod
 }
 
 func newVaultShop(t *testing.T) *vaultShop {
@@ -88,65 +84,6 @@ func newShopAt(t *testing.T, address string) *vaultShop {
 	return s
 }
 
-// logins enables the ways to log in to Vault that docs/team.md describes.
-func (s *vaultShop) logins() {
-	s.t.Helper()
-	for _, key := range []**ecdsa.PrivateKey{&s.ours, &s.theirs} {
-		var err error
-		if *key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	der, err := x509.MarshalPKIXPublicKey(&s.ours.PublicKey)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.call("POST", "sys/auth/jwt", map[string]any{"type": "jwt"})
-	s.call("POST", "auth/jwt/config", map[string]any{
-		"jwt_validation_pubkeys": []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}, "bound_issuer": jwtIssuer,
-	})
-	s.call("POST", "auth/jwt/role/tokencli", map[string]any{
-		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{jwtAudience},
-		"bound_claims": map[string]string{"repository": "acme/shop"}, "token_policies": []string{"borrower"},
-	})
-	s.call("POST", "sys/auth/approle", map[string]any{"type": "approle"})
-	s.call("POST", "auth/approle/role/ci", map[string]any{"token_policies": []string{"borrower"}})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+requestToken {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"value": s.jwt(s.ours, r.URL.Query().Get("audience"), "acme/shop", 300)})
-	}))
-	s.t.Cleanup(server.Close)
-	s.id = server.URL + "/token?api-version=2.0"
-}
-
-const (
-	jwtIssuer    = "https://issuer.example"
-	jwtAudience  = "https://vault.example.com"
-	requestToken = "request-token-of-the-job"
-)
-
-// jwt returns an ID token, as GitHub and GitLab issue them (RFC 7519, ES256 of RFC 7518 3.4).
-func (s *vaultShop) jwt(key *ecdsa.PrivateKey, audience, repository string, life int64) string {
-	part := func(v any) string {
-		text, _ := json.Marshal(v)
-		return base64.RawURLEncoding.EncodeToString(text)
-	}
-	now := time.Now().Unix()
-	signed := part(map[string]string{"alg": "ES256", "typ": "JWT"}) + "." + part(map[string]any{
-		"iss": jwtIssuer, "aud": audience, "sub": repository, "repository": repository, "iat": now - 1000, "exp": now + life,
-	})
-	sum := sha256.Sum256([]byte(signed))
-	r, v, err := ecdsa.Sign(rand.Reader, key, sum[:])
-	if err != nil {
-		s.t.Error(err)
-		return ""
-	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...))
-}
-
 // call sends a request to Vault with the root token and returns the answer.
 func (s *vaultShop) call(method, path string, body any) map[string]any {
 	s.t.Helper()
@@ -187,6 +124,9 @@ func (s *vaultShop) run(env map[string]string, args ...string) (exit int, stdout
 	maps.Copy(all, env)
 	cmd := exec.CommandContext(s.t.Context(), "tokencli", args...)
 	cmd.Env = all.List()
+	if s.pod != "" {
+		inPod(cmd, s.pod)
+	}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -399,48 +339,20 @@ func (s *vaultShop) wrongLogins() map[string]attempt {
 		return attempt{env: map[string]string{"VAULT_TOKEN": "", "TOKENCLI_VAULT_AUTH": "approle", "TOKENCLI_VAULT_ROLE_ID": role, "TOKENCLI_VAULT_SECRET_ID": secret}}
 	}
 	return map[string]attempt{
-		"no JWT":                                    jwt(""),
-		"no service account":                        jwt("", "TOKENCLI_VAULT_AUTH", "kubernetes"),
-		"a role that does not exist":                jwt(good, "TOKENCLI_VAULT_ROLE", "none"),
-		"a JWT for another audience":                jwt(s.jwt(s.ours, "https://other.example", "acme/shop", 300)),
-		"a GitHub job that names no audience":       jwt("", "ACTIONS_ID_TOKEN_REQUEST_URL", s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken),
-		"a JWT with a wrong signature":              jwt(s.jwt(s.theirs, jwtAudience, "acme/shop", 300)),
-		"a JWT of another repository":               jwt(s.jwt(s.ours, jwtAudience, "acme/other", 300)),
-		"a JWT that has expired":                    jwt(s.jwt(s.ours, jwtAudience, "acme/shop", -600)),
-		"a login method that Vault has not enabled": jwt(good, "TOKENCLI_VAULT_AUTH_MOUNT", "none"),
-		"GitHub refuses to issue an ID token":       jwt("", "ACTIONS_ID_TOKEN_REQUEST_URL", s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "stale-request-token"),
-		"no role id":                                appRole("", "secret-id"),
-		"a wrong role id":                           appRole("wrong-role-id", "wrong-secret-id"),
-		"a wrong secret id":                         appRole(roleID, "wrong-secret-id"),
-	}
-}
-
-// A job has no secret in its environment but the one with which it requests its ID token, and can use the login of the
-// team: on GitHub, on GitLab.
-func TestVaultJobs(t *testing.T) {
-	s := newVaultShop(t)
-	_, want, _ := s.run(nil, "token", "moloni-on")
-	for name, env := range map[string]map[string]string{
-		"GitHub": {"ACTIONS_ID_TOKEN_REQUEST_URL": s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken, "TOKENCLI_VAULT_JWT_AUDIENCE": jwtAudience},
-		"GitLab": {"TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			env["TOKENCLI_VAULT_AUTH"], env["TOKENCLI_VAULT_ROLE"] = "jwt", "tokencli"
-			job := *s
-			job.env = maps.Clone(s.env)
-			for variable := range job.env {
-				if strings.HasPrefix(variable, "TOKENCLI_") && !slices.Contains([]string{"TOKENCLI_STORE", "TOKENCLI_MOLONI_ON_BASE_URL"}, variable) || variable == "VAULT_TOKEN" {
-					delete(job.env, variable)
-				}
-			}
-			job.env["TOKENCLI_STATE_DIR"] = filepath.Join(t.TempDir(), "state")
-			exit, got, stderr := job.run(env, "token", "moloni-on")
-			if exit != 0 || got != want {
-				t.Errorf("exit %d, %q, another token than that of the team: %v", exit, stderr, got != want)
-			}
-			if exit, _, stderr := job.run(env, "refresh", "moloni-on"); exit != 7 || !strings.Contains(stderr, "do not allow update on") {
-				t.Errorf("a refresh with the policy of a borrower: exit %d, %q", exit, stderr)
-			}
-		})
+		"no JWT":                                          jwt(""),
+		"no service account":                              jwt("", "TOKENCLI_VAULT_AUTH", "kubernetes"),
+		"a role that does not exist":                      jwt(good, "TOKENCLI_VAULT_ROLE", "none"),
+		"a JWT for another audience":                      jwt(s.jwt(s.ours, "https://other.example", "acme/shop", 300)),
+		"a GitHub job that names no audience":             jwt("", "ACTIONS_ID_TOKEN_REQUEST_URL", s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken),
+		"a JWT with a wrong signature":                    jwt(s.jwt(s.theirs, jwtAudience, "acme/shop", 300)),
+		"a JWT of another repository":                     jwt(s.jwt(s.ours, jwtAudience, "acme/other", 300)),
+		"a JWT that has expired":                          jwt(s.jwt(s.ours, jwtAudience, "acme/shop", -600)),
+		"a login method that Vault has not enabled":       jwt(good, "TOKENCLI_VAULT_AUTH_MOUNT", "none"),
+		"GitHub refuses to issue an ID token":             jwt("", "ACTIONS_ID_TOKEN_REQUEST_URL", s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "stale-request-token"),
+		"a service account without the role":              jwt(s.podToken(s.ours, "other"), "TOKENCLI_VAULT_AUTH", "kubernetes"),
+		"a service account token that Kubernetes rejects": jwt(s.podToken(s.theirs, "shop"), "TOKENCLI_VAULT_AUTH", "kubernetes"),
+		"no role id":                                      appRole("", "secret-id"),
+		"a wrong role id":                                 appRole("wrong-role-id", "wrong-secret-id"),
+		"a wrong secret id":                               appRole(roleID, "wrong-secret-id"),
 	}
 }

@@ -1,5 +1,5 @@
 // Command testvault is the core of HashiCorp Vault with what the tests of the vault store need: KV engines of
-// both versions, AppRole and JWT logins, policies, tokens and the file audit device. It is for secrets that
+// both versions, AppRole, JWT and Kubernetes logins, policies, tokens and the file audit device. It is for secrets that
 // exist for a test only, and, as Vault is under the Business Source License, built where the tests run and not
 // distributed.
 //
@@ -25,6 +25,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	jwt "github.com/hashicorp/vault-plugin-auth-jwt"
+	kubernetes "github.com/hashicorp/vault-plugin-auth-kubernetes"
 	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/audit"
 	"github.com/hashicorp/vault/builtin/credential/approle"
@@ -114,7 +115,7 @@ func newCore(data, address string) (*vault.Core, error) {
 	}
 	builtin := registry{
 		consts.PluginTypeSecrets:    {"kv": kv.Factory},
-		consts.PluginTypeCredential: {"approle": approle.Factory, "jwt": jwt.Factory},
+		consts.PluginTypeCredential: {"approle": approle.Factory, "jwt": jwt.Factory, "kubernetes": kubernetes.Factory},
 	}
 	return vault.NewCore(&vault.CoreConfig{
 		Physical:           storage,
