@@ -27,12 +27,15 @@ type Config struct {
 	// ClientIDMetadataDocuments: the address of a document may be the client id.
 	ClientIDMetadataDocuments bool
 
-	pushURL string            // where authorization requests are pushed; "": the metadata names no endpoint
-	server  *Metadata         // nil without discovery
-	values  map[string]string // of every input and kept field
-	api     *url.URL          // before it was moved to base; nil: not known
-	base    *url.URL          // nil: none
-	missing map[string]error  // why an address is empty, by its path
+	written *provider.Definition // with what the metadata adds, before any value
+	pushURL string               // where authorization requests are pushed; "": the metadata names no endpoint
+	server  *Metadata            // nil without discovery
+	values  map[string]string    // of every input and kept field
+
+	clientID string           // in the constant headers; "": not known
+	api      *url.URL         // before it was moved to base; nil: not known
+	base     *url.URL         // nil: none
+	missing  map[string]error // why an address is empty, by its path
 }
 
 // Base is the address that replaces scheme and host of every endpoint, and the setting it comes from.
@@ -42,10 +45,7 @@ type Base struct{ URL, Setting string }
 // it is known. discover returns the metadata of the authorization server; it is called only where the
 // definition has an issuer or a resource. A value or a base URL that cannot be used is a fail.Usage.
 func Resolve(ctx context.Context, d *provider.Definition, values map[string]string, discover Discover, base Base) (*Config, error) {
-	c := &Config{Definition: d.Clone(), values: map[string]string{}, missing: map[string]error{}}
-	for _, name := range d.Placeholders() {
-		c.values[name] = values[name]
-	}
+	c := &Config{written: d.Clone()}
 	if d.Discovers() {
 		if discover == nil {
 			return nil, fail.New(fail.Usage, "%s: the metadata of its authorization server is not known", d.Name)
@@ -54,12 +54,34 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 		if err != nil {
 			return nil, err
 		}
-		metadata.complete(c.Definition)
+		metadata.complete(c.written)
 		c.server, c.SendsIssuer = metadata, metadata.SendsIssuer
 		c.RegistrationEndpoint, c.ClientIDMetadataDocuments = metadata.RegistrationEndpoint, metadata.ClientIDMetadataDocuments
 	}
 	if err := c.parseBase(base); err != nil {
 		return nil, err
+	}
+	return c.fill(values)
+}
+
+// Keeping returns the configuration of the login once it keeps these fields of a reply or a redirect too. Where one
+// cannot be used in an address, that is a fail.Usage.
+func (c *Config) Keeping(kept map[string]string) (*Config, error) {
+	values := maps.Clone(c.values)
+	maps.Copy(values, kept)
+	values["client_id"] = c.clientID
+	return c.fill(values)
+}
+
+// fill returns a copy of the configuration in which these values have the place of the placeholders.
+func (c *Config) fill(values map[string]string) (*Config, error) {
+	filled := *c
+	c = &filled
+	d := c.written
+	c.Definition, c.values, c.missing = d.Clone(), map[string]string{}, map[string]error{}
+	c.clientID = values["client_id"]
+	for _, name := range d.Placeholders() {
+		c.values[name] = values[name]
 	}
 	for path, address := range c.Definition.Addresses() {
 		if err := c.resolve(path, address); err != nil {

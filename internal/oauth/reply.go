@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -24,6 +26,8 @@ type Reply struct {
 	// AccessExpiresAt and RefreshExpiresAt are when the tokens expire by the lifetime that the reply states,
 	// else by the definition's default. Zero: there is neither, or the token does not expire.
 	AccessExpiresAt, RefreshExpiresAt time.Time
+	// Kept are the fields that the definition keeps with the login, by name; nil: it keeps none.
+	Kept map[string]string
 	// Notes say what could not be read, one line each.
 	Notes []string
 }
@@ -65,11 +69,46 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	}
 	r.AccessToken = credential.Secret(access)
 	r.Scopes = scopesAt(object, names.Scope)
+	if what := c.readKept(r, object); what != "" {
+		return nil, c.unusable(a, what)
+	}
 	r.IDToken = credential.Secret(stringAt(object, names.IDToken))
 	c.readRefreshToken(r, a, object)
 	r.AccessLifetime, r.AccessExpiresAt = c.expiry(r, a, object, "access token", names.ExpiresIn, names.ExpiresAt, c.Definition.Lifetimes.Access)
 	r.ownExpiry(a)
 	return r, nil
+}
+
+// MaxKept bounds a kept field, in bytes.
+const MaxKept = 2000
+
+// readKept reads the fields that the definition keeps. It returns what is wrong with them, or "".
+func (c *Client) readKept(r *Reply, object map[string]any) (what string) {
+	for _, name := range c.Definition.Reply.Keep {
+		var value string
+		switch v := At(object, name).(type) {
+		case string:
+			value = v
+		case json.Number:
+			value = v.String()
+		}
+		switch {
+		case value == "":
+			continue
+		case len(value) > MaxKept || !credential.Printable(value):
+			return "a field " + name + " that cannot be kept"
+		case r.Kept == nil:
+			r.Kept = map[string]string{}
+		}
+		r.Kept[name] = value
+	}
+	if r.Kept == nil {
+		return ""
+	}
+	if _, err := c.Keeping(r.Kept); err != nil {
+		return fmt.Sprintf("a field that cannot be used in an address (%v)", err)
+	}
+	return ""
 }
 
 // readRefreshToken reads the refresh token and its expiry, which may be stated without a new token.

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,33 @@ func Apply(c credential.Credential, reply *oauth.Reply) credential.Credential {
 	c.Presented, c.Ended, c.EndedReason = time.Time{}, time.Time{}, ""
 	c.Generation++
 	return c
+}
+
+// keep returns the kept fields with those of a reply or a redirect, which replace earlier ones.
+func keep(kept, brought map[string]string) map[string]string {
+	if len(brought) == 0 {
+		return kept
+	}
+	all := maps.Clone(brought)
+	for name, value := range kept {
+		if _, again := all[name]; !again {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// Keep keeps fields with a login, whose client then has the addresses that they are part of. The origins of those
+// count as the login's from then on: the fields come from its token endpoint, or from its redirect.
+func Keep(c *credential.Credential, client *oauth.Client, fields map[string]string) error {
+	config, err := client.Keeping(fields)
+	if err != nil {
+		return err
+	}
+	client.Config = config
+	c.Kept = keep(c.Kept, fields)
+	c.Origin, c.Origins = config.Definition.Origin(), Origins(config.Definition)
+	return nil
 }
 
 // refreshToken returns the refresh token after a reply, with its expiry and the lifetime last stated. If the

@@ -121,6 +121,9 @@ func (p *plan) exchange(ctx context.Context, a *oauth.Authorization, answer *cal
 	if p.client.SendsRedirectURI() {
 		c.RedirectURI = a.RedirectURI
 	}
+	if err := p.keepParams(&c, answer); err != nil {
+		return nil, err
+	}
 	reply, err := p.client.Exchange(ctx, p.registration, a, answer.Code)
 	if err != nil {
 		var e *oauth.Error
@@ -144,6 +147,27 @@ func (p *plan) exchange(ctx context.Context, a *oauth.Authorization, answer *cal
 		p.tell("warning: %s sent no state, so check whose login this is: %s", p.definition.Title, describe(owner))
 	}
 	return granted, nil
+}
+
+// keepParams keeps the parameters of the redirect that the definition names. What cannot be kept is found before the
+// code is spent.
+func (p *plan) keepParams(c *credential.Credential, answer *callback.Answer) error {
+	kept := map[string]string{}
+	for _, name := range p.definition.Callback.Keep {
+		value := answer.Params.Get(name)
+		switch {
+		case value == "":
+			p.tell("warning: the redirect brought no %s, which requests of this login may need; if they fail, log in again and paste the whole address", name)
+			continue
+		case len(value) > oauth.MaxKept || !credential.Printable(value):
+			return fail.New(fail.Unavailable, "%s: the redirect brought a %s that cannot be kept", p.name, name).Advise(fail.DoStartAgain, p.name)
+		}
+		kept[name] = value
+	}
+	if err := p.keepFields(c, kept); err != nil {
+		return fail.New(fail.Unavailable, "%w", err).Advise(fail.DoStartAgain, p.name)
+	}
+	return nil
 }
 
 func describe(details []apiclient.Detail) string {

@@ -253,6 +253,18 @@ func (p *plan) credential() credential.Credential {
 	return c
 }
 
+// keepFields keeps fields of a reply or a redirect with the login.
+func (p *plan) keepFields(c *credential.Credential, fields map[string]string) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	if err := refresh.Keep(c, p.client, fields); err != nil {
+		return err
+	}
+	p.definition = p.client.Definition
+	return nil
+}
+
 // granted makes the credential of a reply and reports what differs from what was asked for.
 func (p *plan) granted(c credential.Credential, reply *oauth.Reply, asked []string) *credential.Credential {
 	for _, note := range reply.Notes {
@@ -260,6 +272,9 @@ func (p *plan) granted(c credential.Credential, reply *oauth.Reply, asked []stri
 	}
 	c.Scopes = asked
 	c = refresh.Apply(c, reply)
+	if err := p.keepFields(&c, reply.Kept); err != nil {
+		p.tell("warning: %v", err)
+	}
 	if reply.Scopes != nil {
 		lacking := without(asked, reply.Scopes)
 		if reply.RefreshToken != "" {
