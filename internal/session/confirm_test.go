@@ -49,6 +49,8 @@ func (a *asked) Ask(label string) (string, error) {
 	return a.answer, nil
 }
 
+func (a *asked) AskOr(label, _ string) (string, error) { return a.Ask(label) }
+
 func (a *asked) AskSecret(label string) (string, error) { return a.Ask(label) }
 
 func TestLoginToResourceIsConfirmed(t *testing.T) {
