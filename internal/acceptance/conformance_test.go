@@ -53,8 +53,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// serve NAME PROVIDER [OPTIONS]: starts a server with options in JSON, and makes it the issuer of a definition
-// with the name PROVIDER, whose further lines are in the file PROVIDER.yaml, if there is one. ISSUER is its address.
+// serve NAME PROVIDER [OPTIONS]: starts a server with options in JSON, and makes it the issuer of the definition
+// PROVIDER. Its further lines are in the file PROVIDER.yaml, if there is one, in which $ISSUER is the address; without
+// an issuer of its own if they name a resource at it. ISSUER is the address in the script.
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || len(args) > 3 || servers[args[0]] == "" || neg {
 		ts.Fatalf("usage: serve NAME PROVIDER [OPTIONS]")
@@ -64,10 +65,13 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(stop)
 	ts.Setenv("ISSUER", issuer)
 	provider := args[1]
-	text := "issuer: " + issuer + "\n"
+	text := "issuer: $ISSUER\n"
 	if more, err := os.ReadFile(ts.MkAbs(provider + ".yaml")); err == nil {
-		text += strings.ReplaceAll(string(more), "$ISSUER", issuer)
+		if text += string(more); strings.Contains(string(more), "$ISSUER") {
+			text = string(more)
+		}
 	}
+	text = strings.ReplaceAll(text, "$ISSUER", issuer)
 	ts.Check(os.WriteFile(ts.MkAbs("settings/providers/"+provider+".yaml"), []byte(text), 0o600))
 	port, err := harness.FreePort()
 	ts.Check(err)

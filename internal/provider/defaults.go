@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ func (d *Definition) fillIn(name string) {
 	}
 	set(&d.Name, name)
 	set(&d.Title, d.Name)
+	set(&d.Client.Create, cmp.Or(d.Issuer, d.Resource, "the website of "+d.Title))
 	set(&d.Client.Secret, "optional")
 	set(&d.Scopes.Separator, " ")
 	set((*string)(&d.Rotation), string(RotatesUnknown))

@@ -6,7 +6,9 @@
 // grants what is asked for, without pages: a client that follows redirects and keeps cookies is enough.
 // The configuration overrides the one below; pad adds as many characters to a JWT, and delay holds each token
 // request for as many milliseconds. GET /_control/stats counts the requests by path and the errors by name.
-// POST /_control/ttl?AccessToken=60 changes how long what is issued from then on lives, in seconds.
+// POST /_control/ttl?AccessToken=60 changes how long what is issued from then on is valid, in seconds.
+// /mcp is a protected resource (RFC 9728) whose tokens are JWTs.
+// POST /_control/approve?user_code=CODE approves a device.
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
 
@@ -88,6 +90,15 @@ async function interact(req, res) {
   return provider.interactionFinished(req, res, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true });
 }
 
+async function approve(userCode) {
+  const code = await provider.DeviceCode.findByUserCode(userCode.replaceAll('-', ''), { ignoreExpiration: true });
+  const grant = new provider.Grant({ accountId: 'alice', clientId: code.clientId });
+  grant.addOIDCScope(code.params.scope ?? 'openid');
+  Object.assign(code, { accountId: 'alice', authTime: Math.floor(Date.now() / 1000), claims: {}, grantId: await grant.save(),
+    scope: code.params.scope, sessionUid: 'conformance' });
+  await code.save();
+}
+
 const handle = provider.callback();
 server.on('request', async (req, res) => {
   const { pathname, searchParams } = new URL(req.url, issuer);
@@ -99,6 +110,23 @@ server.on('request', async (req, res) => {
   if (pathname === '/_control/ttl') {
     for (const [name, seconds] of searchParams) ttl[name] = Number(seconds);
     res.end();
+    return;
+  }
+  if (pathname === '/_control/approve') {
+    await approve(searchParams.get('user_code')).catch((error) => { res.statusCode = 400; res.write(String(error)); });
+    res.end();
+    return;
+  }
+  if (pathname === '/mcp') {
+    const known = await provider.AccessToken.find((req.headers.authorization ?? '').replace('Bearer ', ''));
+    if (!known) res.setHeader('WWW-Authenticate', `Bearer resource_metadata="${issuer}/.well-known/oauth-protected-resource/mcp", scope="read"`);
+    res.statusCode = known ? 200 : 401;
+    res.end('{}');
+    return;
+  }
+  if (pathname === '/.well-known/oauth-protected-resource/mcp') {
+    res.setHeader('Content-Type', 'application/json');
+    res.end(JSON.stringify({ resource: `${issuer}/mcp`, authorization_servers: [issuer] }));
     return;
   }
   const counted = pathname.startsWith('/_interaction/') ? '/_interaction' : pathname;
