@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -185,30 +183,12 @@ func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]stri
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// completeExec offers accounts before -- and commands after it.
+// completeExec offers accounts before -- and files after it.
 func (a *app) completeExec(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	switch dash := cmd.ArgsLenAtDash(); {
-	case dash < 0:
+	if cmd.ArgsLenAtDash() < 0 {
 		return a.completeAccounts(cmd, args, word)
-	case len(args) > dash || strings.ContainsRune(word, filepath.Separator):
-		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return programs(a.getenv("PATH"), word), cobra.ShellCompDirectiveNoFileComp
-}
-
-// programs returns the names in PATH that begin with word.
-func programs(path, word string) []string {
-	var names []string
-	for _, dir := range filepath.SplitList(path) {
-		entries, _ := os.ReadDir(dir) // folders in PATH need not exist
-		for _, entry := range entries {
-			if strings.HasPrefix(entry.Name(), word) && !entry.IsDir() {
-				names = append(names, entry.Name())
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // completeOutputs offers the formats of `token` with what they print.

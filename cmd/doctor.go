@@ -115,26 +115,14 @@ func (a *app) doctorInput(o doctorOptions) *doctor.Input {
 		Accounts: o.names, Offline: o.offline,
 	}
 	set, err := a.settings()
-	file := &configFile{}
 	if err != nil {
 		p.Config = []doctor.Finding{doctor.Failed("config", err)}
-		set, file = a.settingsDespite()
-	} else if file, err = readConfig(set.ConfigFile); err != nil {
-		file = &configFile{}
-	}
-	p.Session = a.sessionOptions(set)
-	p.StoreFrom = "default"
-	switch {
-	case a.getenv("TOKENCLI_STORE") != "":
-		p.StoreFrom = "TOKENCLI_STORE"
-	case file.Store != "":
-		p.StoreFrom = "config.yaml"
-	}
-	p.Configured = slices.Collect(maps.Keys(set.accounts))
-	slices.SortFunc(p.Configured, func(a, b account.Name) int { return strings.Compare(a.String(), b.String()) })
-	if p.Config == nil {
+		set = a.settingsDespite()
+	} else {
 		p.Config = []doctor.Finding{{Check: "config", State: doctor.OK, Text: describeConfig(set)}}
 	}
+	p.Session, p.StoreFrom = a.sessionOptions(set), set.StoreFrom
+	p.Configured = slices.Collect(maps.Keys(set.accounts))
 	return p
 }
 
@@ -150,7 +138,7 @@ func describeConfig(set *settings) string {
 
 // settingsDespite reads what can be read of settings that are wrong somewhere. The store is empty where
 // nothing says which it is.
-func (a *app) settingsDespite() (*settings, *configFile) {
+func (a *app) settingsDespite() *settings {
 	s := &settings{StateDir: stateDir(a.getenv)}
 	file := &configFile{}
 	readable := true
@@ -170,8 +158,9 @@ func (a *app) settingsDespite() (*settings, *configFile) {
 	if !slices.Contains(stores, s.Store) {
 		s.Store = ""
 	}
+	s.StoreFrom = storeFrom(a.getenv, file)
 	s.accounts, _ = accountsOf(file, s.ConfigFile)
-	return s, file
+	return s
 }
 
 func (a *app) printFindings(report *doctor.Report, asJSON bool) error {

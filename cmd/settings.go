@@ -25,6 +25,7 @@ const maxConfig = 1 << 20
 // settings are what the environment and config.yaml say, before any flag.
 type settings struct {
 	Store           string
+	StoreFrom       string // the setting that names it
 	FileKey         string // from config.yaml; the environment has precedence
 	Output          string
 	MinTTL          time.Duration
@@ -102,6 +103,7 @@ func readSettings(getenv func(string) string) (*settings, error) {
 		return nil, err
 	}
 	s.Store, s.Output = v.GetString("store"), v.GetString("output")
+	s.StoreFrom = storeFrom(getenv, file)
 	s.FileKey, s.TLSCert, s.TLSKey = v.GetString("file_key"), v.GetString("tls_cert"), v.GetString("tls_key")
 	if !slices.Contains(stores, s.Store) {
 		return nil, usage("unknown store %q", redact.Scrub(s.Store, 40)).WithHint("TOKENCLI_STORE is one of %s", strings.Join(stores, ", "))
@@ -123,6 +125,17 @@ func readSettings(getenv func(string) string) (*settings, error) {
 	}
 	s.accounts, err = accountsOf(file, s.ConfigFile)
 	return s, err
+}
+
+// storeFrom returns which setting names the store.
+func storeFrom(getenv func(string) string, file *configFile) string {
+	switch {
+	case getenv(account.StoreVar) != "":
+		return account.StoreVar
+	case file.Store != "":
+		return "config.yaml"
+	}
+	return "default"
 }
 
 // variables returns the settings of Vault by the environment variable that each stands for.

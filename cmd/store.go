@@ -180,8 +180,7 @@ func (a *app) warnOfOldKey(ctx context.Context) {
 }
 
 func (a *app) storeRewrapCommand() *cobra.Command {
-	var recipients []string
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "rewrap [RECIPIENT...]",
 		Short: "Encrypt all logins of the file store again, also to a recovery key",
 		Long: `Encrypts every login in the file store again: to the first key in the file that TOKENCLI_FILE_KEY names, and
@@ -193,13 +192,9 @@ Use it, too, after a change of key: put the new key before the old one in the ke
 If a login cannot be decrypted, nothing is changed (exit 7).`,
 		Example: `  tokencli store rewrap
   tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.storeRewrap(cmd.Context(), append(args, recipients...))
-		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.storeRewrap(cmd.Context(), args) },
 	}
-	c.Flags().StringArrayVarP(&recipients, "recipient", "r", nil, "the same as the argument `RECIPIENT`, as in age; may be repeated")
-	c.ValidArgsFunction = cobra.NoFileCompletions
-	return c
 }
 
 func (a *app) storeRewrap(ctx context.Context, recipients []string) error {

@@ -64,9 +64,7 @@ func (j *Job) addVault(getenv func(string) string) error {
 		j.add(name, getenv(name))
 	}
 	for _, name := range []string{"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"} {
-		if path := getenv(name); path != "" {
-			j.addPath(name, path)
-		}
+		j.addPath(name, getenv(name))
 	}
 	return nil
 }
