@@ -14,7 +14,7 @@ import (
 // showDevice tells the user how to approve a login on another device. The QR code comes first, so that a short
 // terminal still shows the lines below it.
 func (a *app) showDevice(name account.Name, d session.Device, o loginOptions) {
-	if !o.quiet && d.Complete != "" {
+	if !o.quiet && d.Complete != "" && a.coloured() {
 		fmt.Fprint(a.stderr, qrCode(d.Complete, o.Receive.Columns))
 	}
 	a.say(fmt.Sprintf("to log in to %s, open this address on any device and enter the code %s", name, d.UserCode))

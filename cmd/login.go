@@ -54,6 +54,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
   tokencli login mollie/shop-b --scope payments.read,organizations.read
   tokencli login moneybird --redirect-uri urn:ietf:wg:oauth:2.0:oob
   tokencli login moloni --grant password
+  tokencli login acme --grant device_code
   tokencli login mollie/live --with-token < token.txt
   tokencli login mollie --hand-over 'gh secret set MOLLIE_LOGIN'`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -28,11 +28,16 @@ func (a *app) screen() screen {
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 0 {
 		s.width = max(width, narrowest)
 	}
+	s.coloured = a.coloured()
+	return s
+}
+
+// coloured reports whether the user's terminal shows colours, and the user wants them.
+func (a *app) coloured() bool {
 	name := a.getenv("TERM")
 	// A Windows console shows colours only after a change of its mode; Windows Terminal always does.
 	capable := name != "" || runtime.GOOS == "windows" && a.getenv("WT_SESSION") != ""
-	s.coloured = capable && name != "dumb" && a.getenv("NO_COLOR") == ""
-	return s
+	return capable && name != "dumb" && a.getenv("NO_COLOR") == ""
 }
 
 // colour is a rendition of ECMA-48 (SGR).

@@ -49,7 +49,7 @@ func TestDefinitions(t *testing.T) {
 }
 
 // life logs in to a provider, takes a token, asks for it in sixty processes when it has expired, refreshes and
-// revokes.
+// revokes. Where the provider has the device grant, it also logs in by that one.
 func life() {
 	if err := live(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "life:", err)
@@ -89,11 +89,26 @@ func live(provider string) error {
 	if after != before+1 {
 		return fmt.Errorf("sixty processes were given %d tokens", after-before)
 	}
-	return errors.Join(
+	err = errors.Join(
 		steer(name, "expire", map[string]string{"provider": provider, "what": "access"}),
 		run("tokencli", "refresh", provider),
 		run("tokencli", "token", provider),
 		run("tokencli", "revoke", provider),
+	)
+	if err != nil {
+		return err
+	}
+	shown, err := exec.CommandContext(context.Background(), "tokencli", "provider", "show", provider).Output()
+	if err != nil || !bytes.Contains(shown, []byte("device_code")) {
+		return err
+	}
+	account := provider + "/device"
+	return errors.Join(
+		steer(name, "device", map[string]any{"provider": provider, "interval": 1}),
+		run("tokencli", "login", account, "--grant", "device_code"),
+		run("tokencli", "token", account),
+		run("tokencli", "refresh", account),
+		run("tokencli", "revoke", account),
 	)
 }
 

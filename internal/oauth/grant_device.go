@@ -29,7 +29,7 @@ const (
 type Device struct {
 	UserCode        string
 	VerificationURI string // https, or http on this machine
-	// Complete is VerificationURI with the user code in it; empty if there is none, or not on the same host.
+	// Complete is VerificationURI with the user code in it; empty if there is none that is https and on the same host.
 	Complete string
 	// ExpiresAt is when the codes expire, by the local clock; zero: the server does not say.
 	ExpiresAt time.Time
@@ -105,11 +105,12 @@ func secondsAt(object map[string]any, name string) time.Duration {
 	return seconds(v)
 }
 
-// completes reports whether an address that holds the user code is at the scheme and host of the one without it.
+// completes reports whether an address that holds the user code is https and on the host of the one without it. It
+// goes into a picture that another device opens, so that nobody reads it first.
 func completes(plain, complete string) bool {
 	a, errA := url.Parse(plain)
 	b, errB := url.Parse(complete)
-	return errA == nil && errB == nil && b.User == nil && a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+	return errA == nil && errB == nil && b.User == nil && a.Scheme == "https" && b.Scheme == "https" && strings.EqualFold(a.Host, b.Host)
 }
 
 // Poll waits until the user has approved a device login, and returns the tokens (RFC 8628 3.4). It goes on while the

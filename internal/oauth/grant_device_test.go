@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 const deviceDefinition = `
@@ -214,5 +216,46 @@ func TestAuthorizeDevice(t *testing.T) {
 				t.Errorf("the device code is in %s", text)
 			}
 		})
+	}
+}
+
+func TestOnlyHTTPSCompletes(t *testing.T) {
+	if completes("http://127.0.0.1:1/device", "http://127.0.0.1:1/device?user_code=x") {
+		t.Error("an address that another device cannot open")
+	}
+}
+
+// An issuer alone is enough for a device login if its metadata has the endpoint.
+func TestMetadataOffersDeviceLogins(t *testing.T) {
+	for _, tt := range []struct {
+		text, authorize, device string
+		want                    []string
+	}{
+		{"issuer: https://as.example", "https://as.example/authorize", "https://as.example/device", []string{"authorization_code", "device_code"}},
+		{"issuer: https://as.example", "https://as.example/authorize", "", []string{"authorization_code"}},
+		{"issuer: https://as.example", "", "https://as.example/device", []string{"device_code"}},
+		{"issuer: https://as.example\ngrants: [authorization_code]", "https://as.example/authorize", "https://as.example/device", []string{"authorization_code"}},
+		{"issuer: https://as.example\ngrants: [device_code]", "https://as.example/authorize", "https://as.example/device", []string{"device_code"}},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(dir+"/acme.yaml", []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := provider.Catalog{Dir: dir}.Find("acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Resolve(t.Context(), d, nil, func(context.Context, *provider.Definition) (*Metadata, error) {
+			return &Metadata{Issuer: "https://as.example", AuthorizationEndpoint: tt.authorize, DeviceEndpoint: tt.device, TokenEndpoint: "https://as.example/token"}, nil
+		}, Base{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(c.Definition.Grants, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.text, c.Definition.Grants, tt.want)
+		}
+		if r := c.Definition.DeviceAuthorization; c.Definition.Has(provider.DeviceCode) && (r == nil || r.URL != tt.device || c.Definition.Token[provider.DeviceCode].URL == "") {
+			t.Errorf("%s: no addresses", tt.text)
+		}
 	}
 }
