@@ -17,8 +17,7 @@ func (a *app) showDevice(name account.Name, d session.Device, o loginOptions) {
 	if !o.quiet && d.Complete != "" && a.coloured() {
 		fmt.Fprint(a.stderr, qrCode(d.Complete, o.Receive.Columns))
 	}
-	a.say(fmt.Sprintf("to log in to %s, open this address on any device and enter the code %s", name, d.UserCode))
-	fmt.Fprintln(a.stderr, d.VerificationURI)
+	fmt.Fprintf(a.stderr, "to log in to %s, open this address on any device and enter the code %s\n%s\n", name, d.UserCode, d.VerificationURI)
 	if o.quiet {
 		return
 	}
@@ -26,7 +25,7 @@ func (a *app) showDevice(name account.Name, d session.Device, o loginOptions) {
 	if !d.ExpiresAt.IsZero() {
 		wait = min(wait, time.Until(d.ExpiresAt))
 	}
-	a.say("waiting up to " + span(wait.Round(time.Second)) + " for your approval")
+	fmt.Fprintf(a.stderr, "waiting up to %s for your approval\n", span(wait.Round(time.Second)))
 }
 
 // qrMargin is the empty border of a QR code, in modules. ISO/IEC 18004 asks for 4; phones read it with 2.

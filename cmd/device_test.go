@@ -62,8 +62,8 @@ func TestShowDevice(t *testing.T) {
 		return out.String()
 	}
 	all := show(func(*session.Device, *loginOptions) {})
-	code, lines, _ := strings.Cut(all, "tokencli: ")
-	want := "to log in to acme, open this address on any device and enter the code WDJB-MJHT\nhttps://acme.example/activate\ntokencli: waiting up to 15 min for your approval\n"
+	code, lines, _ := strings.Cut(all, "to log in")
+	want := " to acme, open this address on any device and enter the code WDJB-MJHT\nhttps://acme.example/activate\nwaiting up to 15 min for your approval\n"
 	if code != qrCode(completeAddress, 80) || lines != want {
 		t.Errorf("%q", all)
 	}
