@@ -35,13 +35,15 @@ func environmentTopic() *cobra.Command {
 		Short: "The environment variables that tokencli reads",
 		Long: `<PROVIDER> is the provider's name in upper case with - and . as _ (TOKENCLI_MOLONI_ON_CLIENT_ID). A
 named account has two underscores before its name (TOKENCLI_MOLLIE__SHOP_B_CLIENT_ID); at login its client
-id, secret, redirect URI and scopes fall back to the provider's own.
+id, secret, key, redirect URI and scopes fall back to the provider's own.
 
   TOKENCLI_STORE                      keychain (default), file, vault or env
   TOKENCLI_CONFIG_DIR                 the folder of config.yaml and providers/*.yaml
   TOKENCLI_STATE_DIR                  the folder of locks, account names and encrypted files
   TOKENCLI_<PROVIDER>_CLIENT_ID       the client that you registered with the provider
   TOKENCLI_<PROVIDER>_CLIENT_SECRET   its secret
+  TOKENCLI_<PROVIDER>_CLIENT_KEY      its private key (PEM or JWK) or the path of a file with it, where the
+                                      definition has client_auth: private_key_jwt
   TOKENCLI_<PROVIDER>_REDIRECT_URI    its redirect URI, exactly as registered
   TOKENCLI_<PROVIDER>_SCOPES          scopes, separated by spaces or commas
   TOKENCLI_<PROVIDER>_USERNAME        for the password grant

@@ -221,5 +221,11 @@ func isKeyPath(name, value string) bool {
 	if name != FileKey && !strings.HasSuffix(name, "_"+ClientKey) {
 		return false
 	}
-	return strings.ContainsAny(value, `/\`) && !strings.Contains(value, "AGE-SECRET-KEY-") && !strings.ContainsAny(value, "{\n")
+	return strings.ContainsAny(value, `/\`) && !HoldsKey(value) && !strings.ContainsAny(value, "{\n")
+}
+
+// HoldsKey reports whether the value of a key's variable is meant to be the key itself (an age identity, PEM or a
+// JWK), and not the path of a file with one.
+func HoldsKey(value string) bool {
+	return strings.Contains(value, "AGE-SECRET-KEY-") || strings.Contains(value, "-----BEGIN") || strings.HasPrefix(strings.TrimSpace(value), "{")
 }

@@ -148,12 +148,17 @@ func TestThePathOfAKeyFileIsNoSecretValue(t *testing.T) {
 		"AGE-SECRET-KEY-1ABC":                        true,
 		"# created: 2026/01/31\nAGE-SECRET-KEY-1ABC": true,
 		"damaged-key":                                true,
+		`-----BEGIN PRIVATE KEY-----\nMC4/AQ==\n`:    true,
+		"-----BEGIN PRIVATE KEY-----\nMC4/AQ==\n":    true,
+		`{"kty":"OKP","d":"a/b"}`:                    true,
 		"/home/u/key.txt":                            false,
 		`C:\Users\u\key.txt`:                         false,
 		"./key.txt":                                  false,
 	} {
-		if got := len(account.SecretValues([]string{"TOKENCLI_FILE_KEY=" + value})) == 1; got != secret {
-			t.Errorf("%q: %t", value, got)
+		for _, variable := range []string{account.FileKey, "TOKENCLI_ACME_CLIENT_KEY"} {
+			if got := len(account.SecretValues([]string{variable + "=" + value})) == 1; got != secret {
+				t.Errorf("%s=%q: %t", variable, value, got)
+			}
 		}
 	}
 }

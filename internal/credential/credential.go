@@ -48,6 +48,8 @@ type Credential struct {
 
 	ClientID     string
 	ClientSecret Secret
+	// ClientKey is the private key of the client (PEM or JWK), or the absolute path of a file with it.
+	ClientKey Secret
 	// Registration is what it takes to delete a client that was registered for this login (RFC 7592).
 	Registration Registration
 	// RedirectURI is the one that the authorization code was issued to; some providers want it repeated
@@ -150,6 +152,9 @@ func (c *Credential) Secrets() []string {
 		if s != "" {
 			secrets = append(secrets, s.Reveal())
 		}
+	}
+	if account.HoldsKey(c.ClientKey.Reveal()) {
+		secrets = append(secrets, c.ClientKey.Reveal())
 	}
 	return secrets
 }

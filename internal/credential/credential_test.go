@@ -20,7 +20,7 @@ func full() *credential.Credential {
 		Registration: credential.Registration{URI: "https://issuer.example.com/clients/1", AccessToken: "registration-token", SecretExpiresAt: time.Unix(1800000000, 0).UTC(), RedirectURI: "http://127.0.0.1:8976/callback"},
 		Inputs:       map[string]string{"shop": "demo"}, Kept: map[string]string{"instance_url": "https://eu.example.com"},
 		AccessLifetime: time.Hour, RefreshLifetime: credential.Unlimited, RefusedAt: now.Add(3 * time.Minute),
-		ClientID: "app_1", ClientSecret: "client-secret",
+		ClientID: "app_1", ClientSecret: "client-secret", ClientKey: "/etc/client.pem",
 		RedirectURI: "https://localhost:8976/callback", Scopes: []string{"a.read", "b.write"},
 		AccessToken: "access-token", TokenType: "bearer", RefreshToken: "refresh-token",
 		ObtainedAt: now, AccessExpiresAt: now.Add(time.Hour), RefreshExpiresAt: now.Add(24 * time.Hour),

@@ -27,6 +27,7 @@ type stored struct {
 	Resource          string            `json:"resource,omitempty"`
 	ClientID          string            `json:"client_id,omitempty"`
 	ClientSecret      string            `json:"client_secret,omitempty"`
+	ClientKey         string            `json:"client_key,omitempty"`
 	RegistrationURI   string            `json:"registration_client_uri,omitempty"`
 	RegistrationToken string            `json:"registration_access_token,omitempty"`
 	SecretExpiresAt   time.Time         `json:"client_secret_expires_at,omitzero"`
@@ -67,6 +68,7 @@ func Encode(c *Credential) ([]byte, error) {
 		Resource:          c.Resource,
 		ClientID:          c.ClientID,
 		ClientSecret:      c.ClientSecret.Reveal(),
+		ClientKey:         c.ClientKey.Reveal(),
 		RegistrationURI:   c.Registration.URI,
 		RegistrationToken: c.Registration.AccessToken.Reveal(),
 		SecretExpiresAt:   c.Registration.SecretExpiresAt.UTC().Round(0),
@@ -141,6 +143,7 @@ func (s *stored) credential(name account.Name) *Credential {
 		Resource:         s.Resource,
 		ClientID:         s.ClientID,
 		ClientSecret:     Secret(s.ClientSecret),
+		ClientKey:        Secret(s.ClientKey),
 		Registration:     s.registration(),
 		RedirectURI:      s.RedirectURI,
 		Scopes:           s.Scopes,

@@ -147,7 +147,7 @@ func TestDecodeReadsTheFirstForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := full()
-	want.Origins, want.Issuer, want.Resource, want.Registration = nil, "", "", credential.Registration{}
+	want.ClientKey, want.Origins, want.Issuer, want.Resource, want.Registration = "", nil, "", "", credential.Registration{}
 	want.Inputs, want.Kept, want.AccessLifetime, want.RefreshLifetime, want.RefusedAt, want.MovedTo = nil, nil, 0, 0, time.Time{}, ""
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%#v", got)

@@ -63,10 +63,14 @@ func (m *Metadata) complete(d *provider.Definition) {
 }
 
 // authentication returns how a client with a secret authenticates: by Basic if the server lists it or lists
-// nothing (RFC 8414 2), else by the parameters.
+// nothing (RFC 8414 2), by its key if the server lists no way with a secret, else by the parameters.
 func (m *Metadata) authentication() string {
-	if len(m.ClientAuth) == 0 || slices.Contains(m.ClientAuth, "client_secret_basic") {
+	lists := func(way string) bool { return slices.Contains(m.ClientAuth, way) }
+	switch {
+	case len(m.ClientAuth) == 0 || lists("client_secret_basic"):
 		return provider.Basic
+	case lists("private_key_jwt") && !lists("client_secret_post") && !lists("none"):
+		return provider.PrivateKeyJWT
 	}
 	return provider.InParams
 }

@@ -19,7 +19,7 @@ func (c *Client) Mint(ctx context.Context, grant string, r Registration, asserti
 	var e *Error
 	if errors.As(err, &e) && e.Ended {
 		e.Ended, e.Fail.Kind = false, fail.Refused
-		if e.Fail.Advise(fail.DoCheckClient, c.Definition.Client.Create); grant != provider.ClientCredentials {
+		if e.Fail.Advise(fail.DoCheckClient, c.Definition.ClientPlace()); grant != provider.ClientCredentials {
 			e.Fail.Advise(fail.DoCheckAssertion)
 		}
 	}

@@ -62,7 +62,7 @@ func (c *Client) pushRefused(a *answer, object map[string]any, redirectURI strin
 	f := fail.New(fail.Refused, "%s refused the authorization request: %s (status %d)", c.Definition.Title, c.said(a, object), a.status)
 	switch e.Code {
 	case "invalid_client", "unauthorized_client":
-		f.Advise(fail.DoCheckClient, c.Definition.Client.Create)
+		f.Advise(fail.DoCheckClient, c.Definition.ClientPlace())
 	case "invalid_scope":
 		f.Advise(fail.DoNarrowScopes)
 	default:

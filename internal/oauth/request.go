@@ -26,7 +26,7 @@ func (c *Client) build(ctx context.Context, path string, r *provider.Request, va
 // encode makes an HTTP request of parameters that are known, and authenticates the client.
 func (c *Client) encode(ctx context.Context, path string, r *provider.Request, values map[string]string, params map[string][]string) (*http.Request, error) {
 	header := http.Header{}
-	clientAuthOf(r.ClientAuth).authenticate(Registration{ID: values["client_id"], Secret: values["client_secret"]}, params, header)
+	clientAuthOf(r.ClientAuth).authenticate(values, params, header)
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return nil, fail.New(fail.Usage, "an endpoint of %s is not an address", c.Definition.Name)

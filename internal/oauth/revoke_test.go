@@ -83,11 +83,11 @@ func TestTheSecondEncodingHoldsTheSame(t *testing.T) {
 // The masking of a code must not hide what it says: a client secret may be any word.
 func TestACodeThatHoldsASecretIsStillUnderstood(t *testing.T) {
 	p := newPeer(t, replies(400, `{"error":"unsupported_token_type"}`))
-	if _, err := p.client(t, "moneybird").Revoke(t.Context(), Registration{"id", "token"}, "type", "access_token"); err != nil {
+	if _, err := p.client(t, "moneybird").Revoke(t.Context(), Registration{ID: "id", Secret: "token"}, "type", "access_token"); err != nil {
 		t.Error(err)
 	}
 	q := newPeer(t, replies(400, `{"error":"invalid_grant"}`))
-	_, err := q.client(t, "moneybird").Refresh(t.Context(), Registration{"id", "grant"}, "invalid", "")
+	_, err := q.client(t, "moneybird").Refresh(t.Context(), Registration{ID: "id", Secret: "grant"}, "invalid", "")
 	if e := failure(t, err); !e.Ended {
 		t.Errorf("%v", err)
 	}

@@ -21,7 +21,9 @@ const (
 )
 
 // secretHolders are the placeholders whose values must never reach a message.
-var secretHolders = []string{"client_secret", "code", "code_verifier", "device_code", "refresh_token", "password", "token", "assertion"}
+var secretHolders = []string{
+	"client_secret", "client_key", "client_assertion", "code", "code_verifier", "device_code", "refresh_token", "password", "token", "assertion",
+}
 
 // send builds and sends a request that carries a credential, and reads the answer. It tries again only if
 // nothing was spent: the connection was refused, or the provider stated when to retry. An answer is waited for
@@ -44,6 +46,10 @@ func (c *Client) sendWithin(ctx, bound context.Context, path string, r *provider
 
 // once builds and sends a request and reads the answer, without another try.
 func (c *Client) once(bound context.Context, path string, r *provider.Request, values map[string]string) (*answer, error) {
+	values, err := c.signed(path, r, values)
+	if err != nil {
+		return nil, err
+	}
 	req, err := c.build(bound, path, r, values)
 	if err != nil {
 		return nil, err

@@ -221,7 +221,7 @@ func TestBasicOfTheExamples(t *testing.T) {
 		{"a:b c", "d+e%f", "Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab+c:d%2Be%25f"))},
 	} {
 		p := newPeer(t, replies(200, granted))
-		if _, err := p.client(t, "mollie").Refresh(context.Background(), Registration{tt.id, tt.secret}, "r", ""); err != nil {
+		if _, err := p.client(t, "mollie").Refresh(context.Background(), Registration{ID: tt.id, Secret: tt.secret}, "r", ""); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.one(t).header.Get("Authorization"); got != tt.want {

@@ -10,14 +10,19 @@ import (
 // Origin returns the origin (RFC 6454) to which the credentials of the definition belong: that of the
 // token endpoint, else of the issuer, the resource or the API. It may hold placeholders.
 func (d *Definition) Origin() string {
-	for _, k := range Kinds() {
-		if r := d.Request(k.Path); r != nil && r.URL != "" && strings.HasPrefix(k.Path, "token.") {
-			return originOf(r.URL)
-		}
-	}
-	for _, address := range []string{d.Issuer, d.Resource, d.API.URL} {
+	for _, address := range []string{d.TokenURL(), d.Issuer, d.Resource, d.API.URL} {
 		if address != "" {
 			return originOf(address)
+		}
+	}
+	return ""
+}
+
+// TokenURL returns the address of the token endpoint, that of the first grant where they differ; empty: there is none.
+func (d *Definition) TokenURL() string {
+	for _, k := range Kinds() {
+		if r := d.Request(k.Path); r != nil && r.URL != "" && strings.HasPrefix(k.Path, "token.") {
+			return r.URL
 		}
 	}
 	return ""

@@ -269,6 +269,14 @@ func (d *Definition) Has(grant string) bool { return slices.Contains(d.Grants, g
 // SecretRequired reports whether a login cannot be made without a client secret.
 func (d *Definition) SecretRequired() bool { return d.Client.Secret == "required" }
 
+// UsesClientKey reports whether a request authenticates the client by a key in place of a secret.
+func (d *Definition) UsesClientKey() bool {
+	return slices.ContainsFunc(Kinds(), func(k Kind) bool {
+		r := d.Request(k.Path)
+		return r != nil && r.ClientAuth == PrivateKeyJWT
+	})
+}
+
 // Rotates reports whether a refresh may replace the refresh token, so that losing the answer loses the
 // login.
 func (d *Definition) Rotates() bool { return d.Rotation != RotatesNever }

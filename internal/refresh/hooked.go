@@ -71,7 +71,7 @@ func (h *hooked) commit(ctx context.Context, next *credential.Credential) (*cred
 	h.record(h.journal.with(h.sent, next, h.Now()))
 	path := h.rescueFile(next.Account.File() + "+" + fingerprint(h.sent)[:16])
 	saved := *next
-	saved.ClientSecret = "" // it is in the environment, and the user needs only the tokens
+	saved.ClientSecret, saved.ClientKey = "", "" // they are in the environment, and the user needs only the tokens
 	rescued := false
 	rescue := func() error {
 		h.space.free()
@@ -157,7 +157,7 @@ func (h *hooked) deliverRescued(ctx context.Context) error {
 	if rescued.Origin != c.Origin {
 		return originDiffers(rescued, "point to "+c.Origin)
 	}
-	rescued.ClientID, rescued.ClientSecret, rescued.RedirectURI = c.ClientID, c.ClientSecret, c.RedirectURI
+	rescued.ClientID, rescued.ClientSecret, rescued.ClientKey, rescued.RedirectURI = c.ClientID, c.ClientSecret, c.ClientKey, c.RedirectURI
 	if err := h.runHook(ctx, rescued, func() {}); err != nil {
 		failure := h.adviseDelivery(fail.New(fail.Store, "on_rotate (%s) %w; the login in %s is still waiting for it", program(h.OnRotate), err, path), path)
 		return &UnsavedError{rescued, failure}

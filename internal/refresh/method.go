@@ -36,21 +36,21 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	if err := r.CheckUse(c, d); err != nil {
 		return nil, err
 	}
-	// Only the account's own variable: a fallback would send one client's secret for another's.
-	secret := credential.Secret(name.Own(r.Getenv, account.ClientSecret))
-	if secret == "" || c.ClientID == "" { // the login was made without a client
-		secret = c.ClientSecret
-	}
 	readOnly := r.Store.Traits().ReadOnly
 	if readOnly && d != nil {
 		if err := missingClient(c, d); err != nil {
 			return nil, err
 		}
 	}
-	m := &Method{Client: oauth.Registration{ID: c.ClientID, Secret: secret.Reveal()}}
-	cannotMint := r.cannotMint(c, d, secret)
+	by, err := r.Registration(c, d)
+	if err != nil {
+		return nil, err
+	}
+	m := &Method{Client: by}
+	key := r.clientKey(c)
+	cannotMint := r.cannotMint(c, d, by.Secret != "" || key != "")
 	m.Mint = cannotMint == nil
-	ended := !c.Ended.IsZero() && secret == c.ClientSecret && !force
+	ended := !c.Ended.IsZero() && by.Secret == c.ClientSecret.Reveal() && key == c.ClientKey && !force
 	expired := c.RefreshExpired(r.Now()) && !force
 	m.Refresh = c.RefreshToken != "" && !ended && !expired && (d == nil || d.Token[provider.Refresh] != nil)
 	if readOnly && m.Mint {
@@ -77,10 +77,11 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	return nil, e
 }
 
-// cannotMint returns why the grant of a credential cannot be repeated; nil: it can.
-func (r *Refresher) cannotMint(c *credential.Credential, d *provider.Definition, secret credential.Secret) error {
+// cannotMint returns why the grant of a credential cannot be repeated; nil: it can. A client that can authenticate
+// has a secret or a key.
+func (r *Refresher) cannotMint(c *credential.Credential, d *provider.Definition, authenticates bool) error {
 	switch {
-	case c.Grant.Asserts() && d == nil, c.Grant == credential.ClientCredentials && c.ClientID != "" && secret != "":
+	case c.Grant.Asserts() && d == nil, c.Grant == credential.ClientCredentials && c.ClientID != "" && authenticates:
 		return nil
 	case c.Grant.Asserts():
 		return r.HasAssertion(c.Account, d)
@@ -101,32 +102,6 @@ func Moved(c *credential.Credential) error {
 	e := fail.New(fail.LoginNeeded, "the login of %s was moved to the %s store", c.Account, c.MovedTo).Advise(fail.DoUseMovedLogin, c.MovedTo, c.Account)
 	e.Err = ErrExpired
 	return e
-}
-
-// missingClient names the client setting that a refresh needs and the environment lacks.
-func missingClient(c *credential.Credential, d *provider.Definition) error {
-	var setting string
-	switch {
-	case c.ClientID == "" && c.Grant.Asserts() && !d.SecretRequired():
-		return nil // the assertion identifies the caller (RFC 7521 4.1, RFC 8693 2.1)
-	case c.ClientID == "":
-		setting = account.ClientID
-	case c.ClientSecret == "" && d.SecretRequired():
-		setting = account.ClientSecret
-	default:
-		return nil
-	}
-	return MissingClient(c.Account, d, setting)
-}
-
-// MissingClient is the failure of an account without a setting of its client.
-func MissingClient(name account.Name, d *provider.Definition, setting string) *fail.Error {
-	variables := name.Var(setting)
-	if setting == account.ClientID && d.SecretRequired() {
-		variables += " and " + name.Var(account.ClientSecret)
-	}
-	return fail.New(fail.Usage, "%s: %s is not set", name, name.Var(setting)).
-		Advise(fail.DoSetClient, variables, d.ClientPlace())
 }
 
 // CheckUse refuses to send anything of a credential to another origin than those of its login, or in the

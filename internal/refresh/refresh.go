@@ -322,7 +322,7 @@ func (f *flight) salvage(ctx context.Context, a attempt, c *credential.Credentia
 
 func (f *flight) commit(ctx context.Context, a attempt, c *credential.Credential, m *Method, reply *oauth.Reply) (*credential.Credential, error) {
 	next := Apply(*c, reply)
-	next.ClientSecret = credential.Secret(m.Client.Secret)
+	next.ClientSecret, next.ClientKey = credential.Secret(m.Client.Secret), f.clientKey(c)
 	if len(reply.Kept) > 0 {
 		if err := Keep(&next, f.client, reply.Kept); err != nil {
 			reply.Notes = append(reply.Notes, err.Error())

@@ -186,7 +186,7 @@ func (m *made) clientHeader(c *request, w *wanted, values url.Values, h held) *p
 			auth = "body"
 		}
 	}
-	if m.d.Client.Secret == "none" && auth != "params" {
+	if m.d.Client.Secret == "none" && auth != "params" && auth != "private_key_jwt" {
 		auth = "public"
 	}
 	if w.asserts() && m.d.Client.Secret != "required" && !given && values["client_id"] == nil && auth != "private_key_jwt" {

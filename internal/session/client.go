@@ -46,9 +46,17 @@ func (p *plan) findClient() (err error) {
 	return p.findSecret()
 }
 
-// findSecret finds the secret of the client, or asks the user for it.
-func (p *plan) findSecret() error {
+// findSecret finds what the client authenticates with: its key, or its secret, for which it asks the user.
+func (p *plan) findSecret() (err error) {
 	r := &p.registration
+	if p.definition.UsesClientKey() {
+		if p.keySetting = p.clientKey(r.ID); p.keySetting == "" {
+			return refresh.MissingClient(p.name, p.definition, account.ClientKey)
+		}
+		if r.Key, err = refresh.ReadKey(p.name.Var(account.ClientKey), p.keySetting); err != nil {
+			return err
+		}
+	}
 	r.Secret = p.clientSecret(r.ID)
 	if r.Secret != "" || !p.definition.SecretRequired() {
 		return nil

@@ -116,8 +116,11 @@ func request(d *provider.Definition, path string) string {
 	r := d.Request(path)
 	where := map[string]string{"form": "as a form", "json": "as JSON", "query": "in the query"}[r.Encoding]
 	auth := ""
-	if r.ClientAuth == provider.Basic {
+	switch r.ClientAuth {
+	case provider.Basic:
 		auth = ", client by Basic"
+	case provider.PrivateKeyJWT:
+		auth = ", client by its key"
 	}
 	return fmt.Sprintf("%s %s %s: %s%s", r.Method, r.URL, where, names(d, path), auth)
 }

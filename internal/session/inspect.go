@@ -84,7 +84,7 @@ type Inspection struct {
 	Grant   credential.Grant // of the stored login, else of a new one
 	// ClientID is empty, and Secret false, if there is none.
 	ClientID string
-	Secret   bool
+	Secret   bool // or a key, where the definition uses one
 	// RedirectURI is empty if none is set, and for a grant without one.
 	RedirectURI string
 }
@@ -120,7 +120,9 @@ func (s *Session) Inspect(ctx context.Context, name account.Name) (*Inspection, 
 	} else if i.Grant, err = l.grant(); err != nil && s.defaults(name).Grant != GrantStatic {
 		return nil, err
 	}
-	i.Secret = kept != nil && kept.ClientSecret != "" || name.Lookup(s.Getenv, account.ClientSecret) != ""
+	if i.Secret = l.clientSecret(i.ClientID) != ""; d.UsesClientKey() {
+		i.Secret = l.clientKey(i.ClientID) != ""
+	}
 	if i.Grant == credential.AuthorizationCode {
 		i.RedirectURI = l.redirectURI()
 	}

@@ -61,6 +61,7 @@ type plan struct {
 	inputs       map[string]string // of the definition
 	grant        credential.Grant
 	registration oauth.Registration
+	keySetting   credential.Secret // where registration.Key comes from
 	// registered is the management access to a client that was registered for this login.
 	registered credential.Registration
 	kept       bool // the login was saved or handed over, as far as that was possible
@@ -245,6 +246,7 @@ func (p *plan) credential() credential.Credential {
 		Inputs:       p.inputs,
 		ClientID:     p.registration.ID,
 		ClientSecret: credential.Secret(p.registration.Secret),
+		ClientKey:    p.keySetting,
 		Registration: p.registered,
 	}
 	if p.old != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
+	"github.com/tokencli/tokencli/internal/refresh"
 )
 
 // lookup finds the settings of a login: in the flags, the environment, the configuration, the stored
@@ -75,6 +76,15 @@ func (l *lookup) clientSecret(id string) string {
 		secret = l.old.ClientSecret.Reveal()
 	}
 	return secret
+}
+
+// clientKey returns the key of the client id, or the path of a file with it. A stored key belongs to the stored id.
+func (l *lookup) clientKey(id string) credential.Secret {
+	key := refresh.KeySetting(l.name.Lookup(l.Getenv, account.ClientKey))
+	if key == "" && l.keepsClient() && l.old.ClientID == id {
+		key = l.old.ClientKey
+	}
+	return key
 }
 
 func (l *lookup) redirectURI() string {

@@ -123,9 +123,9 @@ func (s *Session) revokeTokens(ctx context.Context, client *oauth.Client, c *cre
 	if client.Definition.Revoke.Request == nil {
 		return true, nil
 	}
-	registration := oauth.Registration{ID: c.ClientID, Secret: c.ClientSecret.Reveal()}
-	if secret := c.Account.Own(s.Getenv, account.ClientSecret); secret != "" {
-		registration.Secret = secret
+	registration, err := s.refresher().Registration(c, client.Definition)
+	if err != nil {
+		return false, err
 	}
 	if c.RefreshToken != "" {
 		byHand, err = client.Revoke(ctx, registration, c.RefreshToken.Reveal(), "refresh_token")

@@ -127,7 +127,7 @@ func (s *Session) envStore() store.Store {
 			if err != nil {
 				return nil, err
 			}
-			p := &store.EnvProvider{Grants: d.Grants, Origin: d.Origin()}
+			p := &store.EnvProvider{Grants: d.Grants, Origin: d.Origin(), ClientKey: d.UsesClientKey()}
 			if d.Assertion != nil {
 				p.NoAssertion = s.refresher().HasAssertion(name, d)
 			}

@@ -29,6 +29,8 @@ type Env struct {
 type EnvProvider struct {
 	Grants []string
 	Origin string // that its credentials belong to
+	// ClientKey: its clients authenticate by a key in place of a secret.
+	ClientKey bool
 	// NoAssertion is why the account has no assertion for those of Grants that need one; nil: it has one.
 	NoAssertion error
 }
@@ -60,8 +62,12 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 	c.Origin = p.Origin
 	mints := slices.Contains(p.Grants, string(credential.ClientCredentials))
 	asserts := slices.IndexFunc(p.Grants, func(grant string) bool { return credential.Grant(grant).Asserts() })
+	proof, proves := account.ClientSecret, c.ClientSecret
+	if p.ClientKey {
+		proof, proves = account.ClientKey, c.ClientKey
+	}
 	switch {
-	case mints && c.ClientID != "" && c.ClientSecret != "":
+	case mints && c.ClientID != "" && proves != "":
 		c.Grant = credential.ClientCredentials
 	case c.RefreshToken != "":
 		c.Grant = credential.AuthorizationCode
@@ -72,7 +78,7 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 	default:
 		wanted := []string{name.Var(account.AccessToken), name.Var(account.RefreshToken)}
 		if mints {
-			wanted = []string{name.Var(account.ClientID) + " and " + name.Var(account.ClientSecret), wanted[0]}
+			wanted = []string{name.Var(account.ClientID) + " and " + name.Var(proof), wanted[0]}
 		}
 		return nil, fail.New(fail.Usage, "%s is not in the environment (TOKENCLI_STORE=env)", name).
 			Advise(fail.DoSetVariable, strings.Join(wanted, " or "))
@@ -84,7 +90,7 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 func (e Env) read(name account.Name) (*credential.Credential, error) {
 	values := make(map[string]string)
 	for _, setting := range []string{
-		account.ClientID, account.ClientSecret, account.RedirectURI, account.Scopes, account.AccessToken, account.RefreshToken,
+		account.ClientID, account.ClientSecret, account.ClientKey, account.RedirectURI, account.Scopes, account.AccessToken, account.RefreshToken,
 	} {
 		value, err := name.LoginSetting(e.Getenv, setting)
 		if err != nil {
@@ -101,6 +107,7 @@ func (e Env) read(name account.Name) (*credential.Credential, error) {
 		Account:      name,
 		ClientID:     values[account.ClientID],
 		ClientSecret: credential.Secret(values[account.ClientSecret]),
+		ClientKey:    credential.Secret(values[account.ClientKey]),
 		RedirectURI:  values[account.RedirectURI],
 		Scopes:       credential.SplitScopes(values[account.Scopes]),
 		AccessToken:  credential.Secret(values[account.AccessToken]),
