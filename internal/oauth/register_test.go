@@ -43,19 +43,24 @@ func TestRegistrationRequest(t *testing.T) {
 		wants, auth string
 	}{
 		"a native client": {
-			Metadata{ClientAuth: []string{"client_secret_basic", "none"}}, "authorization_code", loopback, []string{"a", "b"},
+			Metadata{ClientAuth: []string{"client_secret_basic", "none"}},
+			"authorization_code", loopback,
+			[]string{"a", "b"},
 			`{"application_type":"native","client_name":"tokencli","grant_types":["authorization_code","refresh_token"],"redirect_uris":["` + loopback + `"],"response_types":["code"],"scope":"a b","token_endpoint_auth_method":"none"}`, "none",
 		},
 		"a client with an address of its own, and no refresh tokens": {
-			Metadata{ClientAuth: []string{"client_secret_post"}, GrantTypes: []string{"authorization_code"}}, "authorization_code", "https://app.example/callback", nil,
+			Metadata{ClientAuth: []string{"client_secret_post"}, GrantTypes: []string{"authorization_code"}},
+			"authorization_code", "https://app.example/callback", nil,
 			`{"client_name":"tokencli","grant_types":["authorization_code"],"redirect_uris":["https://app.example/callback"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post"}`, "client_secret_post",
 		},
 		"client credentials": {
-			Metadata{ClientAuth: []string{"none", "client_secret_basic"}}, "client_credentials", "", nil,
+			Metadata{ClientAuth: []string{"none", "client_secret_basic"}},
+			"client_credentials", "", nil,
 			`{"client_name":"tokencli","grant_types":["client_credentials","refresh_token"],"response_types":[],"token_endpoint_auth_method":"client_secret_basic"}`, "client_secret_basic",
 		},
 		"device": {
-			Metadata{}, "device_code", "", nil,
+			Metadata{},
+			"device_code", "", nil,
 			`{"client_name":"tokencli","grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"],"response_types":[],"token_endpoint_auth_method":"client_secret_basic"}`, "client_secret_basic",
 		},
 	} {
@@ -134,8 +139,16 @@ func TestUnregister(t *testing.T) {
 		gone   bool
 		kind   fail.Kind
 	}{
-		{204, true, 0}, {200, true, 0}, {401, true, 0}, {404, true, 0}, {403, false, 0}, {405, false, 0}, {501, false, 0},
-		{500, false, fail.Unavailable}, {429, false, fail.Unavailable}, {302, false, 0},
+		{204, true, 0},
+		{200, true, 0},
+		{401, true, 0},
+		{404, true, 0},
+		{403, false, 0},
+		{405, false, 0},
+		{501, false, 0},
+		{500, false, fail.Unavailable},
+		{429, false, fail.Unavailable},
+		{302, false, 0},
 	} {
 		var sent []string
 		c := registrar(t, Metadata{}, func(w http.ResponseWriter, r *http.Request) {

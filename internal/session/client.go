@@ -25,6 +25,9 @@ func (p *plan) register(ctx context.Context, redirectURI string, scopes []string
 func (p *plan) findClient() (err error) {
 	r := &p.registration
 	r.ID = p.clientID()
+	if old := p.old; p.givenClientID() == "" && old != nil && old.Registration != (credential.Registration{}) && old.Grant != p.grant {
+		r.ID = "" // it was registered for that grant only
+	}
 	if r.ID == "" && p.client.ClientIDMetadataDocuments {
 		r.ID = p.definition.Client.MetadataURL
 	}

@@ -157,3 +157,46 @@ func TestNewLoginKeepsTheClient(t *testing.T) {
 		})
 	}
 }
+
+// A client that was registered for one grant is not used with another, and none is registered if an assertion is enough.
+func TestGrantDecidesAboutTheClient(t *testing.T) {
+	w := newWorld(t)
+	registrations := 0
+	var self string
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/register" {
+			registrations++
+			_, _ = fmt.Fprint(rw, `{"client_id":"new"}`)
+			return
+		}
+		_, _ = fmt.Fprintf(rw, `{"issuer":%q,"token_endpoint":"%[1]s/token","registration_endpoint":"%[1]s/register","token_endpoint_auth_methods_supported":["none"]}`, self)
+	}))
+	t.Cleanup(server.Close)
+	self = server.URL
+	name := account.Name{Provider: "acme"}
+	old := &credential.Credential{
+		Account: name, Grant: credential.AuthorizationCode, Origin: self, Issuer: self, ClientID: "old", AccessToken: "access", ObtainedAt: w.now(),
+		Generation: 1, Registration: credential.Registration{RedirectURI: "http://127.0.0.1:1/callback"},
+	}
+	for _, test := range []struct {
+		grant, given, want string
+		registers          int
+	}{
+		{grant: "authorization_code", want: "old"},
+		{grant: "client_credentials", want: "new", registers: 1},
+		{grant: "client_credentials", given: "mine", want: "mine"},
+		{grant: "jwt_bearer"},
+	} {
+		w.put(old)
+		registrations = 0
+		s := w.session()
+		define(t, s, "issuer: "+self+"\ngrants: ["+test.grant+"]\nassertion: {from: env}\n")
+		p, err := s.plan(t.Context(), name, Login{ClientID: test.given})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.register(t.Context(), "", nil); err != nil || p.registration.ID != test.want || registrations != test.registers {
+			t.Errorf("%s, given %q: %v, client %q, %d registrations", test.grant, test.given, err, p.registration.ID, registrations)
+		}
+	}
+}
