@@ -30,7 +30,9 @@ func TestVaultKeepalive(t *testing.T) {
 		"both":                          {lasting, map[string]string{"VAULT_TOKEN": "root"}, nil, 0, "expires in 4 days"},
 		"no token":                      {"", nil, nil, 2, "tokencli: no token for Vault"},
 		"a secret id": {
-			"root", map[string]string{"TOKENCLI_VAULT_AUTH": "approle", "TOKENCLI_VAULT_SECRET_ID": "planted-secret-id"}, nil, 2,
+			"root",
+			map[string]string{"TOKENCLI_VAULT_AUTH": "approle", "TOKENCLI_VAULT_SECRET_ID": "planted-secret-id"},
+			nil, 2,
 			"tokencli: TOKENCLI_VAULT_SECRET_ID is a secret, which is not written into a job\nhint: run `vault login`",
 		},
 		"no server": {"root", map[string]string{"VAULT_ADDR": "http://127.0.0.1:1"}, nil, 7, "cannot be reached"},

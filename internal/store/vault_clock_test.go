@@ -51,7 +51,7 @@ func TestVaultClock(t *testing.T) {
 				mustGet(t, v, sample(mollie, 1)) // one request
 			}
 			answered = false
-			ahead := v.Now().Sub(time.Now())
+			ahead := time.Until(v.Now())
 			if off := (ahead - test.want).Abs(); off > 2*time.Second+time.Since(began) {
 				t.Errorf("Now is %v ahead, want %v", ahead, test.want)
 			}
