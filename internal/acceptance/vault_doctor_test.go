@@ -27,10 +27,10 @@ func TestVaultDoctor(t *testing.T) {
 		want []string // each is in a finding, as "STATE TEXT; FIX"
 	}{
 		"all well": {
-			map[string]string{"VAULT_TOKEN": s.token("100h", "refresher")},
+			map[string]string{"VAULT_TOKEN": s.token("100h30m", "refresher")},
 			0,
 			[]string{
-				"ok vault, by TOKENCLI_STORE: Vault 1.", "ok the Vault token expires in 99h59m", " and is renewable;", "ok the mount secret is a KV engine of version 2",
+				"ok vault, by TOKENCLI_STORE: Vault 1.", "ok the Vault token expires in 100h", " and is renewable;", "ok the mount secret is a KV engine of version 2",
 				"ok the Vault token may log in, refresh and revoke",
 			},
 		},
@@ -38,24 +38,24 @@ func TestVaultDoctor(t *testing.T) {
 			nil, 0,
 			[]string{"ok the Vault token does not expire", "warning the Vault token has the policy root, which allows everything; use a token with one of the policies in docs/team.md"},
 		},
-		"a borrower": {map[string]string{"VAULT_TOKEN": s.token("100h", "borrower")}, 0, []string{"ok the Vault token may read, and neither log in nor refresh"}},
+		"a borrower": {map[string]string{"VAULT_TOKEN": s.token("100h30m", "borrower")}, 0, []string{"ok the Vault token may read, and neither log in nor refresh"}},
 		"a token that expires soon": {
-			map[string]string{"VAULT_TOKEN": s.token("1h", "borrower")},
+			map[string]string{"VAULT_TOKEN": s.token("1h30m", "borrower")},
 			0,
-			[]string{"warning the Vault token expires in 59m", "is renewable; run `vault login` for a new one, or let a Vault agent extend it"},
+			[]string{"warning the Vault token expires in 1h", "is renewable; run `vault login` for a new one, or let a Vault agent extend it"},
 		},
 		"a token for few uses":   {map[string]string{"VAULT_TOKEN": few}, 0, []string{"warning the Vault token can be used 99"}},
 		"a token without lookup": {map[string]string{"VAULT_TOKEN": bare}, 0, []string{"ok the lifetime of the Vault token is not known", "warning what the Vault token may do is not known"}},
 		"no right to delete": {
-			map[string]string{"VAULT_TOKEN": s.token("100h", "destroyer")},
-			7,
+			map[string]string{"VAULT_TOKEN": s.token("100h30m", "destroyer")},
+			0,
 			[]string{
 				"warning the policies of the Vault token do not allow list: status and refresh --all do not find the accounts; extend the policy of the token for secret/metadata",
-				"warning the policies of the Vault token do not allow delete on the metadata of mollie, moloni,",
+				"warning the policies of the Vault token do not allow delete on the metadata of moloni-on: ",
 			},
 		},
 		"no right to read": {
-			map[string]string{"VAULT_TOKEN": s.token("100h", "stranger")},
+			map[string]string{"VAULT_TOKEN": s.token("100h30m", "stranger")},
 			7,
 			[]string{"problem the policies of the Vault token do not allow read on secret/data/tokencli/"},
 		},
@@ -68,13 +68,13 @@ func TestVaultDoctor(t *testing.T) {
 		"a slow clock":     {map[string]string{"VAULT_ADDR": s.seenBy(10 * time.Minute)}, 0, []string{"warning this machine's clock is wrong: compared with it, Vault is ", " fast; Vault's clock is used; set the clock: "}},
 		"a JWT": {
 			map[string]string{"VAULT_TOKEN": "", "TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_ROLE": "tokencli", "TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)},
-			0,
-			[]string{"each run logs in for one"},
+			0, []string{"each run logs in for one"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			report := filepath.Join(t.TempDir(), "report.txt")
-			exit, stdout, stderr := s.run(test.env, "doctor", "--offline", "--json", "--bundle", report)
+			exit, stdout, stderr := s.run(test.env, "doctor", "moloni-on", "--offline", "--json", "--bundle", report)
 			var findings []struct{ Check, State, Text, Fix string }
 			if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
 				t.Fatalf("%v: %s%s", err, stdout, stderr)

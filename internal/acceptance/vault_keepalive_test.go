@@ -21,8 +21,8 @@ func TestVaultKeepalive(t *testing.T) {
 		exit   int
 		stderr string
 	}{
-		"a token that expires too soon": {s.token("11h", "refresher"), nil, nil, 2, "tokencli: the token in ~/.vault-token expires in 10 h, before the job runs again (every 12h)\nhint: use a token that lasts longer"},
-		"often enough":                  {s.token("11h", "refresher"), nil, []string{"--every", "6h"}, 0, "expires in 10 h; after that the job fails"},
+		"a token that expires too soon": {s.token("11h30m", "refresher"), nil, nil, 2, "tokencli: the token in ~/.vault-token expires in 11 h, before the job runs again (every 12h)\nhint: use a token that lasts longer"},
+		"often enough":                  {s.token("11h30m", "refresher"), nil, []string{"--every", "6h"}, 0, "expires in 11 h; after that the job fails"},
 		"a token that lasts":            {lasting, nil, nil, 0, "warning: the token in ~/.vault-token expires in 4 days; after that the job fails until you log in to Vault again"},
 		"a token that does not expire":  {"root", nil, nil, 0, ""},
 		"a dead token":                  {"hvs.planted", nil, nil, 7, "tokencli: Vault refused the token"},

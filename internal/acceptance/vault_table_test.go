@@ -194,6 +194,7 @@ func TestVaultTable(t *testing.T) {
 	}
 	for what, a := range attempts {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			if a.before != nil {
 				a.before()
 			}
