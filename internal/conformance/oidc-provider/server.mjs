@@ -4,7 +4,7 @@
 //
 // Port 0 picks a free port. The first line of its output is the issuer. It logs everybody in as alice and
 // grants what is asked for, without pages: a client that follows redirects and keeps cookies is enough.
-// The configuration overrides the one below; pad adds as many characters to a JWT, and delay holds each token
+// The configuration overrides the one below; clients adds clients, pad adds as many characters to a JWT, and delay holds each token
 // request for as many milliseconds. GET /_control/stats counts the requests by path and the errors by name.
 // POST /_control/ttl?AccessToken=60 changes how long what is issued from then on is valid, in seconds.
 // /mcp is a protected resource (RFC 9728) whose tokens are JWTs.
@@ -30,6 +30,7 @@ const configuration = {
       redirect_uris: ['http://127.0.0.1/callback'], grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] },
     { client_id: 'machine', client_secret: 'machine-secret-0123456789', redirect_uris: [], response_types: [],
       grant_types: ['client_credentials'] },
+    ...(given.clients ?? []),
   ],
   claims,
   clientBasedCORS: () => false,
