@@ -68,7 +68,7 @@ func live(provider string) error {
 	}
 	err := errors.Join(
 		access("1s"),
-		run("person", "land", "tokencli", "login", provider),
+		run("person", "land", "tokencli", "login", provider, "--yes"),
 		access("1h"),
 	)
 	if err != nil {

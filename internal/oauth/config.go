@@ -46,6 +46,10 @@ type Base struct{ URL, Setting string }
 // definition has an issuer or a resource. A value or a base URL that cannot be used is a fail.Usage.
 func Resolve(ctx context.Context, d *provider.Definition, values map[string]string, discover Discover, base Base) (*Config, error) {
 	c := &Config{written: d.Clone()}
+	var err error
+	if c.base, err = base.parse(); err != nil {
+		return nil, err
+	}
 	if d.Discovers() {
 		if discover == nil {
 			return nil, fail.New(fail.Usage, "%s: the metadata of its authorization server is not known", d.Name)
@@ -57,9 +61,6 @@ func Resolve(ctx context.Context, d *provider.Definition, values map[string]stri
 		metadata.complete(c.written)
 		c.server, c.SendsIssuer = metadata, metadata.SendsIssuer
 		c.RegistrationEndpoint, c.ClientIDMetadataDocuments = metadata.RegistrationEndpoint, metadata.ClientIDMetadataDocuments
-	}
-	if err := c.parseBase(base); err != nil {
-		return nil, err
 	}
 	return c.fill(values)
 }
@@ -131,10 +132,10 @@ func (c *Config) resolve(path string, address *string) error {
 	return nil
 }
 
-// parseBase reads the base URL of the settings. Its errors quote nothing of it: it may hold a password.
-func (c *Config) parseBase(base Base) error {
+// parse returns nil without a base URL. Its errors quote nothing of it: it may hold a password.
+func (base Base) parse() (*url.URL, error) {
 	if base.URL == "" {
-		return nil
+		return nil, nil //nolint:nilnil // there is none
 	}
 	u, err := url.Parse(base.URL)
 	switch {
@@ -146,10 +147,9 @@ func (c *Config) parseBase(base Base) error {
 		err = provider.CheckURL(base.URL)
 	}
 	if err != nil {
-		return fail.New(fail.Usage, "%s: %w", base.Setting, err)
+		return nil, fail.New(fail.Usage, "%s: %w", base.Setting, err)
 	}
-	c.base = u
-	return nil
+	return u, nil
 }
 
 // move puts the address u where base says: at its scheme and host, with its path before that of u.

@@ -53,6 +53,8 @@ type ResourceMetadata struct {
 type Discovery struct {
 	HTTP      *http.Client // NewHTTP
 	UserAgent string
+	// Base replaces scheme and host of every address that is asked, as it does those of the endpoints.
+	Base Base
 }
 
 const (
@@ -242,6 +244,14 @@ func (d *Discovery) request(ctx context.Context, address string) (*http.Response
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fail.New(fail.Usage, "%s is not an address", redact.Scrub(address, maxText))
+	}
+	base, err := d.Base.parse()
+	if err != nil {
+		return nil, err
+	}
+	if base != nil {
+		move(req.URL, base)
+		req.Host = ""
 	}
 	c := d.client(req.URL.Host)
 	c.dress(req)

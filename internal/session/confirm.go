@@ -18,7 +18,7 @@ func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Met
 	defer p.discovering.Unlock()
 	issuer := d.Issuer
 	if d.Resource != "" && (issuer == "" || len(d.Scopes.Default) == 0) {
-		m, validity, err := p.discovery().Resource(ctx, d.Resource)
+		m, validity, err := p.discovery(d).Resource(ctx, d.Resource)
 		if err != nil {
 			return nil, err
 		}
@@ -28,9 +28,9 @@ func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Met
 				return nil, err
 			}
 		}
-		p.resources.put(p.cacheDir("resources"), document[oauth.ResourceMetadata]{d.Resource, p.now().Add(validity), m})
+		p.resources.put(p.cacheDir("resources"), document[oauth.ResourceMetadata]{p.subject(d, d.Resource), p.now().Add(validity), m})
 	}
-	return p.serverMetadata(ctx, issuer)
+	return p.serverMetadata(ctx, d, issuer)
 }
 
 // confirm returns the issuer of a resource after the user has confirmed it. The one of the stored login was confirmed

@@ -19,24 +19,24 @@ func (s *Session) discover(ctx context.Context, d *provider.Definition, c *crede
 	s.discovering.Lock()
 	defer s.discovering.Unlock()
 	if d.Issuer != "" {
-		return s.serverMetadata(ctx, d.Issuer)
+		return s.serverMetadata(ctx, d, d.Issuer)
 	}
-	m, err := s.resourceMetadata(ctx, d.Resource)
+	m, err := s.resourceMetadata(ctx, d)
 	switch {
 	case err != nil && (c.Issuer == "" || !fail.Is(err, fail.Unavailable)):
 		return nil, err
 	case err != nil, slices.Contains(m.AuthorizationServers, c.Issuer):
-		return s.serverMetadata(ctx, c.Issuer)
+		return s.serverMetadata(ctx, d, c.Issuer)
 	case c.Issuer != "":
 		// The next call asks again: the resource may have been corrected by then.
-		s.resources.put(s.cacheDir("resources"), document[oauth.ResourceMetadata]{d.Resource, s.now(), m})
+		s.resources.put(s.cacheDir("resources"), document[oauth.ResourceMetadata]{s.subject(d, d.Resource), s.now(), m})
 		return nil, fail.New(fail.LoginNeeded, "%s: this login belongs to the issuer %q, but the resource names %q; nothing was sent",
 			c.Account, c.Issuer, m.AuthorizationServers[0]).Advise(fail.DoLogIn, c.Account)
 	case s.Store.Traits().ReadOnly: // a resource must not choose by itself where the user's secrets go
 		return nil, fail.New(fail.Usage, "%s: the resource names the issuer %q, which nobody has confirmed; nothing was sent", d.Name, m.AuthorizationServers[0]).
 			Advise(fail.DoWriteIssuer, m.AuthorizationServers[0])
 	}
-	return s.serverMetadata(ctx, m.AuthorizationServers[0])
+	return s.serverMetadata(ctx, d, m.AuthorizationServers[0])
 }
 
 // discovered returns the cached metadata of a definition's authorization server, whatever its validity, for
@@ -52,10 +52,10 @@ func (s *Session) discovered(ctx context.Context, d *provider.Definition) (*oaut
 	s.discovering.Lock()
 	defer s.discovering.Unlock()
 	issuer := d.Issuer
-	if m := s.resources.get(s.cacheDir("resources"), d.Resource, s.now()); issuer == "" && m != nil {
+	if m := s.resources.get(s.cacheDir("resources"), s.subject(d, d.Resource), s.now()); issuer == "" && m != nil {
 		issuer = m.Metadata.AuthorizationServers[0]
 	}
-	if m := s.servers.get(s.cacheDir("metadata"), issuer, s.now()); m != nil {
+	if m := s.servers.get(s.cacheDir("metadata"), s.subject(d, issuer), s.now()); m != nil {
 		return m.Metadata, nil
 	}
 	return nil, fail.New(fail.Usage, "%s: the metadata of its authorization server is not cached yet", d.Name).
@@ -63,17 +63,26 @@ func (s *Session) discovered(ctx context.Context, d *provider.Definition) (*oaut
 }
 
 // serverMetadata returns the metadata of an issuer. The caller holds s.discovering.
-func (s *Session) serverMetadata(ctx context.Context, issuer string) (*oauth.Metadata, error) {
-	return cached(&s.servers, s.cacheDir("metadata"), issuer, s.now(), func() (*oauth.Metadata, time.Duration, error) {
-		return s.discovery().Server(ctx, issuer)
+func (s *Session) serverMetadata(ctx context.Context, d *provider.Definition, issuer string) (*oauth.Metadata, error) {
+	return cached(&s.servers, s.cacheDir("metadata"), s.subject(d, issuer), s.now(), func() (*oauth.Metadata, time.Duration, error) {
+		return s.discovery(d).Server(ctx, issuer)
 	})
 }
 
-// resourceMetadata returns the metadata of a resource. The caller holds s.discovering.
-func (s *Session) resourceMetadata(ctx context.Context, resource string) (*oauth.ResourceMetadata, error) {
-	return cached(&s.resources, s.cacheDir("resources"), resource, s.now(), func() (*oauth.ResourceMetadata, time.Duration, error) {
-		return s.discovery().Resource(ctx, resource)
+// resourceMetadata returns the metadata of the definition's resource. The caller holds s.discovering.
+func (s *Session) resourceMetadata(ctx context.Context, d *provider.Definition) (*oauth.ResourceMetadata, error) {
+	return cached(&s.resources, s.cacheDir("resources"), s.subject(d, d.Resource), s.now(), func() (*oauth.ResourceMetadata, time.Duration, error) {
+		return s.discovery(d).Resource(ctx, d.Resource)
 	})
+}
+
+// subject is what cached metadata is about. What a server at the base URL says is kept apart from what the issuer
+// itself says.
+func (s *Session) subject(d *provider.Definition, issuer string) string {
+	if base := s.base(d.Name).URL; base != "" {
+		return issuer + " at " + base
+	}
+	return issuer
 }
 
 // cached returns metadata from the cache, else from the server. Metadata whose validity has ended is used if the
@@ -94,8 +103,8 @@ func cached[T any](c *documents[T], dir, subject string, now time.Time, request 
 	return nil, err
 }
 
-func (s *Session) discovery() *oauth.Discovery {
-	return &oauth.Discovery{HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent}
+func (s *Session) discovery(d *provider.Definition) *oauth.Discovery {
+	return &oauth.Discovery{HTTP: oauth.NewHTTP(), UserAgent: s.UserAgent, Base: s.base(d.Name)}
 }
 
 // cacheDir returns a folder of metadata in the state folder; "": the env store keeps it for this process only.

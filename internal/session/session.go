@@ -239,12 +239,16 @@ func (s *Session) definitionOf(ctx context.Context, c *credential.Credential) (*
 }
 
 func (s *Session) resolve(ctx context.Context, d *provider.Definition, values map[string]string, discover oauth.Discover) (*oauth.Config, error) {
-	name := account.Name{Provider: d.Name}
-	base, err := name.Setting(s.Getenv, account.BaseURL)
-	if err != nil {
+	if _, err := (account.Name{Provider: d.Name}).Setting(s.Getenv, account.BaseURL); err != nil {
 		return nil, err
 	}
-	return oauth.Resolve(ctx, d, values, discover, oauth.Base{URL: base, Setting: name.Var(account.BaseURL)})
+	return oauth.Resolve(ctx, d, values, discover, s.base(d.Name))
+}
+
+// base returns the base URL of a provider in the settings.
+func (s *Session) base(name string) oauth.Base {
+	of := account.Name{Provider: name}
+	return oauth.Base{URL: of.Own(s.Getenv, account.BaseURL), Setting: of.Var(account.BaseURL)}
 }
 
 // clientFor is clientOf for the stored login of an account. Where every login has the same addresses, it reads none.
