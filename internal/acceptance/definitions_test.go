@@ -105,7 +105,7 @@ func live(provider string) error {
 	account := provider + "/device"
 	return errors.Join(
 		steer(name, "device", map[string]any{"provider": provider, "interval": 1}),
-		run("tokencli", "login", account, "--grant", "device_code"),
+		run("tokencli", "login", account, "--grant", "device_code", "--yes"),
 		run("tokencli", "token", account),
 		run("tokencli", "refresh", account),
 		run("tokencli", "revoke", account),
