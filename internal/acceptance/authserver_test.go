@@ -256,18 +256,22 @@ func (a *authServer) client(id, redirectURI string) bool {
 
 func (a *authServer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	for name, values := range q {
-		need(len(values) == 1 && values[0] != "", authError("repeated or empty: "+name))
-	}
 	need(q.Get("redirect_uri") != "" && a.client(q.Get("client_id"), q.Get("redirect_uri")), "unauthorized_client")
-	need(q.Get("response_type") == "code" && q.Get("code_challenge_method") == "S256" && len(q.Get("code_challenge")) == 43 && len(q.Get("state")) >= 43, "invalid_request")
-	need(q.Get("resource") == a.settings["wants"], "invalid_target")
+	// From here on a refusal is sent to the client (RFC 6749 4.1.2.1).
+	back := url.Values{"state": {q.Get("state")}}
+	switch {
+	case q.Get("response_type") != "code", q.Get("code_challenge_method") != "S256", len(q.Get("code_challenge")) != 43, len(q.Get("state")) < 43, twice(q):
+		back.Set("error", "invalid_request")
+	case q.Get("resource") != a.settings["wants"]:
+		back.Set("error", "invalid_target")
+	}
 	g := &authGrant{
 		client: q.Get("client_id"), redirectURI: q.Get("redirect_uri"), challenge: q.Get("code_challenge"),
 		scope: q.Get("scope"), code: "code-" + rand.Text(),
 	}
-	a.grants[g.code] = g
-	back := url.Values{"code": {g.code}, "state": {q.Get("state")}}
+	if a.grants[g.code] = g; back.Get("error") == "" {
+		back.Set("code", g.code)
+	}
 	if a.settings["sendsiss"] == "true" {
 		back.Set("iss", a.url)
 	}
@@ -275,6 +279,16 @@ func (a *authServer) authorize(w http.ResponseWriter, r *http.Request) {
 		back.Set("iss", other)
 	}
 	http.Redirect(w, r, g.redirectURI+"?"+back.Encode(), http.StatusFound)
+}
+
+// twice reports whether a parameter is repeated or empty (RFC 6749 3.1).
+func twice(q url.Values) bool {
+	for _, values := range q {
+		if len(values) != 1 || values[0] == "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *authServer) token(w http.ResponseWriter, r *http.Request) {

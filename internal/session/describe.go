@@ -45,7 +45,9 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	if base := s.Getenv(account.Name{Provider: name}.Var(account.BaseURL)); base != "" {
 		add("base URL", base+" (from the environment)")
 	}
-	add("client", "register at: "+d.ClientPlace(), "secret: "+d.Client.Secret)
+	add("issuer", d.Issuer)
+	add("resource", d.Resource)
+	add("client", client(config)...)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
 		pushed := ""
@@ -110,6 +112,17 @@ func defaultOf(value string) string {
 		return ""
 	}
 	return "default: " + value
+}
+
+func client(c *oauth.Config) []string {
+	d, otherwise := c.Definition, ""
+	switch {
+	case c.ClientIDMetadataDocuments && d.Client.MetadataURL != "":
+		otherwise = "if you have none: " + d.Client.MetadataURL
+	case c.RegistrationEndpoint != "":
+		otherwise = "if you have none: login registers one"
+	}
+	return []string{"register at: " + d.ClientPlace(), "secret: " + d.Client.Secret, otherwise}
 }
 
 func request(d *provider.Definition, path string) string {
