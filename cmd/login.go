@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -76,7 +77,12 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 			return a.login(cmd.Context(), name, o)
 		},
 	}
-	f := c.Flags()
+	o.declare(c.Flags(), &timeout)
+	a.completeLoginFlags(c)
+	return c
+}
+
+func (o *loginOptions) declare(f *pflag.FlagSet, timeout *duration) {
 	f.StringVar(&o.ClientID, "client-id", "", "log in as the OAuth client `ID`")
 	f.StringArrayVar(&o.Scopes, "scope", nil, "request `SCOPE`, or a list of scopes; may be repeated")
 	f.StringArrayVar(&o.AddScopes, "add-scope", nil, "request `SCOPE` in addition to the scopes of the stored login; may be repeated")
@@ -85,7 +91,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.StringVar(&o.Grant, "grant", "", "log in with `GRANT`: "+strings.Join(grants[:len(grants)-1], ", ")+" or "+grants[len(grants)-1])
 	f.BoolVar(&o.Receive.NoBrowser, "no-browser", false, "do not open a browser; also read a pasted URL from stdin")
 	f.StringVar(&o.Receive.Browser, "browser", "", "open the browser with `CMD`")
-	f.Var(&timeout, "timeout", "wait at most `DURATION` for the login")
+	f.Var(timeout, "timeout", "wait at most `DURATION` for the login")
 	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
 	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
 	f.BoolVar(&o.Yes, "yes", false, "do not ask for confirmation of the issuer that a protected resource names")
@@ -93,8 +99,6 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
 	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
 	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, warnings and what you must open or paste")
-	a.completeLoginFlags(c)
-	return c
 }
 
 func (a *app) completeLoginFlags(c *cobra.Command) {

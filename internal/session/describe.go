@@ -59,19 +59,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	for _, input := range d.Inputs {
 		add("input "+input.Name, input.Prompt, matching(input.Pattern), defaultOf(input.Default))
 	}
-	for _, r := range []struct {
-		name, path string
-	}{
-		{"code exchange", "token.authorization_code"},
-		{"device authorization", "device_authorization"},
-		{"device token", "token.device_code"},
-		{"password", "token.password"},
-		{"client credentials", "token.client_credentials"},
-		{"JWT bearer", "token.jwt_bearer"},
-		{"token exchange", "token.token_exchange"},
-		{"refresh", "token.refresh"},
-		{"revoke", "revoke.request"},
-	} {
+	for _, r := range requests {
 		if d.Request(r.path) != nil {
 			add(r.name, request(d, r.path))
 		}
@@ -89,7 +77,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	if d.API.URL != "" {
 		kind := ""
 		if d.API.GraphQL {
-			kind = "GraphQL: tokencli api " + name + " --query '...'"
+			kind = "GraphQL"
 		}
 		add("API", d.API.URL, kind, pages(d.API.Paginate))
 	}
@@ -98,6 +86,19 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	}
 	add("unknown", d.Unknown...)
 	return properties, nil
+}
+
+// requests are those of the token endpoint and the like, by their places in a definition.
+var requests = []struct{ name, path string }{
+	{"code exchange", "token.authorization_code"},
+	{"device authorization", "device_authorization"},
+	{"device token", "token.device_code"},
+	{"password", "token.password"},
+	{"client credentials", "token.client_credentials"},
+	{"JWT bearer", "token.jwt_bearer"},
+	{"token exchange", "token.token_exchange"},
+	{"refresh", "token.refresh"},
+	{"revoke", "revoke.request"},
 }
 
 func matching(pattern string) string {

@@ -18,6 +18,7 @@ func TestWrap(t *testing.T) {
 		{5, "one two three", "one|two|three"},
 		{3, "one http://a.example/b two", "one|http://a.example/b|two"},
 		{5, "東京 東京", "東京|東京"}, // wide characters take two cells each
+		{9, "東京 東京", "東京 東京"},
 	} {
 		if got := strings.Join(Wrap(c.text, c.width), "|"); got != c.want {
 			t.Errorf("%q in %d cells: %q", c.text, c.width, got)
