@@ -35,6 +35,7 @@ func serve() error {
 	storage.RegisterClients(
 		storage.NativeClient("native", "http://127.0.0.1/callback"),
 		storage.DeviceClient("device", "device-secret"),
+		storage.WebClient("web", "web-secret", "http://127.0.0.1/callback"), // may exchange tokens
 	)
 	users := storage.NewUserStore(issuer)
 	keep := storage.NewStorage(users)
