@@ -65,7 +65,7 @@ BENCH := dist/bench
 BENCH_FLAGS ?= -write docs/performance.md
 
 .PHONY: bench
-bench: ## measure what a token costs, beside a keychain of its own, and write docs/performance.md
+bench: ## measure what a token costs, beside a keychain of its own, and write docs/performance.md (TOKENCLI_TEST_VAULT: with Vault)
 	@mkdir -p $(BENCH)
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BENCH)/tokencli .
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BENCH)/ ./internal/bench ./internal/bench/hello ./internal/bench/keyring

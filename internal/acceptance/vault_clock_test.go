@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,5 +130,16 @@ func TestVaultClock(t *testing.T) {
 				t.Errorf("status: %s", status)
 			}
 		})
+	}
+}
+
+// A fresh token is one request to Vault.
+func TestVaultFreshToken(t *testing.T) {
+	server := new(vaultfake.Server)
+	s := newShopAt(t, server.Start(t).URL)
+	before := len(server.Requests())
+	exit, _, stderr := s.run(nil, "token", "moloni-on")
+	if sent := server.Requests()[before:]; exit != 0 || !slices.Equal(sent, []string{"GET /v1/secret/data/tokencli/moloni-on"}) {
+		t.Errorf("exit %d, %q was sent, %s", exit, sent, stderr)
 	}
 }

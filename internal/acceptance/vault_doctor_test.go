@@ -68,7 +68,8 @@ func TestVaultDoctor(t *testing.T) {
 		"a slow clock":     {map[string]string{"VAULT_ADDR": s.seenBy(10 * time.Minute)}, 0, []string{"warning this machine's clock is wrong: compared with it, Vault is ", " fast; Vault's clock is used; set the clock: "}},
 		"a JWT": {
 			map[string]string{"VAULT_TOKEN": "", "TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_ROLE": "tokencli", "TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)},
-			0, []string{"each run logs in for one"},
+			0,
+			[]string{"each run logs in for one"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
