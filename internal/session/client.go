@@ -93,7 +93,7 @@ func (p *plan) registerClient(ctx context.Context, redirectURI string, scopes []
 	var refused *oauth.Error
 	if errors.As(err, &refused) && fail.Is(err, fail.Refused) {
 		return fail.New(fail.Refused, "%s: no client could be registered: %w", p.name, err).
-			Advise(fail.DoSetClient, p.name.Var(account.ClientID), p.definition.Issuer)
+			Advise(fail.DoSetClient, p.name.Var(account.ClientID), p.definition.ClientPlace())
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func (p *plan) confirm(d *provider.Definition, issuers []string) (string, error)
 		return "", fail.New(fail.Usage, "%s: the resource %s names the issuer %q, which nobody has confirmed; nothing was sent", p.name, d.Resource, issuer).
 			Advise(fail.DoConfirmIssuer, issuer)
 	}
-	answer, err := p.flags.Ask.Ask("Log in to " + shown + "? (y/N)")
+	answer, err := p.flags.Ask.AskOr("Log in to "+shown+"? (yes or no)", "no")
 	if err != nil {
 		return "", err
 	}
