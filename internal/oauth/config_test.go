@@ -195,6 +195,7 @@ func TestMetadataCompletesADefinition(t *testing.T) {
 		return &Metadata{
 			AuthorizationEndpoint: "https://as.example/a", TokenEndpoint: "https://as.example/t", RevocationEndpoint: "https://as.example/r",
 			UserinfoEndpoint: "https://as.example/u", ClientAuth: []string{"client_secret_post"},
+			PAREndpoint: "https://as.example/p", RequirePAR: true,
 		}, nil
 	}
 	c, err := Resolve(t.Context(), d, nil, discover, Base{})
@@ -210,6 +211,9 @@ func TestMetadataCompletesADefinition(t *testing.T) {
 	}
 	if got := c.Definition.Token[provider.Refresh].ClientAuth; got != provider.InParams {
 		t.Errorf("client_auth %s", got)
+	}
+	if !c.Definition.Authorize.PAR || c.pushURL != "https://as.example/p" {
+		t.Errorf("requests are pushed to %q: %t", c.pushURL, c.Definition.Authorize.PAR)
 	}
 	if d.Token != nil || d.Authorize != nil {
 		t.Error("the definition itself was changed")

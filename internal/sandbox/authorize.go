@@ -50,6 +50,11 @@ func (c *request) authorize(spec *authorizing) *reply {
 	if err != nil {
 		return c.refuseAuthorize(spec, problem{kind: badRequest, text: err.Error()})
 	}
+	return c.consider(spec, q)
+}
+
+// consider decides about an authorization request, or asks the user.
+func (c *request) consider(spec *authorizing, q params) *reply {
 	if q[spec.client] == "" {
 		return c.refuseAuthorize(spec, problem{kind: badClient, text: "parameter " + spec.client + " is missing"})
 	}

@@ -65,6 +65,7 @@ type definition struct {
 type authorizeRequest struct {
 	wanted   `yaml:",inline"`
 	PKCE     string
+	PAR      bool
 	CodeLife time.Duration `yaml:"code_life"`
 }
 
@@ -191,6 +192,9 @@ func readDefinition(text []byte) (*definition, error) {
 	}
 	if len(d.Errors.Description) == 0 {
 		d.Errors.Description = words{"error_description"}
+	}
+	if d.Authorize != nil && d.Authorize.PAR && !d.discovers() {
+		return nil, errors.New("authorize.par needs an issuer or a resource, whose metadata names the endpoint")
 	}
 	d.discovered()
 	maps.DeleteFunc(d.Token, func(_ string, w *wanted) bool { return w == nil })

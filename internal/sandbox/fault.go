@@ -333,7 +333,7 @@ func (f *Fault) check() error {
 	return nil
 }
 
-var faultOps = []string{opAuthorize, opDevice, opToken, opRefresh, opRevoke, opAPI}
+var faultOps = []string{opAuthorize, opPush, opDevice, opToken, opRefresh, opRevoke, opAPI}
 
 // Inject queues a fault. Faults are tried in the order in which they were queued.
 func (s *Server) Inject(f Fault) error {

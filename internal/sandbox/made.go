@@ -136,6 +136,10 @@ func (m *made) routes() []route {
 	if a := m.d.Authorize; a != nil {
 		path, _ := a.address()
 		list = append(list, route{http.MethodGet, path, opAuthorize, m.authorize})
+		if a.PAR {
+			path, _ := splitAddress(m.pushURL())
+			list = append(list, route{http.MethodPost, path, opPush, m.push})
+		}
 	}
 	for _, w := range m.requests() {
 		path, _ := w.address()
@@ -172,8 +176,15 @@ func (m *made) routes() []route {
 
 // authorize handles the browser's first request.
 func (m *made) authorize(c *request) *reply {
-	a := m.d.Authorize
-	expected := m.d.expected(&a.wanted)
+	if m.d.Authorize.PAR {
+		return m.authorizePushed(c)
+	}
+	return c.authorize(m.authorizing(c, &m.d.Authorize.wanted))
+}
+
+// authorizing is the authorize endpoint of the definition for requests with the parameters of w.
+func (m *made) authorizing(c *request, w *wanted) *authorizing {
+	expected := m.d.expected(w)
 	spec := &authorizing{bounce: true, redirectOptional: true, outOfBand: m.d.Redirect.OutOfBand, extra: map[string]string{}}
 	for _, name := range keys(expected) {
 		templates := expected[name]
@@ -214,7 +225,7 @@ func (m *made) authorize(c *request) *reply {
 	spec.rule = m.redirectRule
 	spec.scopes = func(asked string) ([]string, *problem) { return m.split(asked), nil }
 	spec.verify = func(q params) *problem { return m.verifyAuthorize(c, q, expected) }
-	return c.authorize(spec)
+	return spec
 }
 
 func (m *made) verifyAuthorize(c *request, q params, expected map[string]words) *problem {

@@ -18,12 +18,17 @@ func (m *made) issuer() string {
 	return u.Scheme + "://" + u.Host
 }
 
+// endpoint returns the address of an endpoint that the metadata names.
+func (m *made) endpoint(name string) string {
+	return strings.TrimRight(m.issuer(), "/") + "/sandbox/" + name
+}
+
 // discovered puts in the endpoints that a definition leaves to the metadata of its issuer.
 func (d *definition) discovered() {
 	if !d.discovers() {
 		return
 	}
-	base := strings.TrimRight((&made{d: d}).issuer(), "/") + "/sandbox"
+	base := (&made{d: d}).endpoint("")
 	if d.Grants == nil {
 		d.Grants = []string{kindCode, kindPoll}
 	}
@@ -34,13 +39,13 @@ func (d *definition) discovered() {
 		if d.Authorize == nil {
 			d.Authorize = new(authorizeRequest)
 		}
-		set(&d.Authorize.URL, base+"/authorize")
+		set(&d.Authorize.URL, base+"authorize")
 	}
 	if d.grants(kindPoll) {
 		if d.DeviceAuthorization == nil {
 			d.DeviceAuthorization = new(wanted)
 		}
-		set(&d.DeviceAuthorization.URL, base+"/device")
+		set(&d.DeviceAuthorization.URL, base+"device")
 	}
 	for _, kind := range append(d.Grants, kindRefresh) {
 		if standardParams(kind) == nil || kind == kindRefresh && !d.grants(kindCode) && !d.grants(kindPoll) && d.Token[kind] == nil {
@@ -49,14 +54,14 @@ func (d *definition) discovered() {
 		if d.Token[kind] == nil {
 			d.Token[kind] = new(wanted)
 		}
-		set(&d.Token[kind].URL, base+"/token")
+		set(&d.Token[kind].URL, base+"token")
 	}
 	if d.Revoke.Request == nil {
 		d.Revoke.Request = new(wanted)
 	}
-	set(&d.Revoke.Request.URL, base+"/revoke")
+	set(&d.Revoke.Request.URL, base+"revoke")
 	if d.WhoAmI == nil {
-		d.WhoAmI = []probe{{URL: base + "/userinfo", Show: []struct{ Path string }{{"sub"}, {"name"}, {"email"}}}}
+		d.WhoAmI = []probe{{URL: base + "userinfo", Show: []struct{ Path string }{{"sub"}, {"name"}, {"email"}}}}
 	}
 }
 
@@ -95,6 +100,9 @@ func (m *made) server(issuer string) map[string]any {
 	}
 	if m.d.Authorize != nil {
 		v["authorization_endpoint"] = m.d.Authorize.URL
+		if m.d.Authorize.PAR { // RFC 9126 5
+			v["pushed_authorization_request_endpoint"], v["require_pushed_authorization_requests"] = m.pushURL(), true
+		}
 	}
 	if m.d.DeviceAuthorization != nil {
 		v["device_authorization_endpoint"] = m.d.DeviceAuthorization.URL

@@ -49,6 +49,7 @@ type provider struct {
 	dialect
 	lives    lives
 	asks     map[string]*ask    // by the one-time id of the consent page
+	pushes   map[string]*pushed // by request_uri
 	codes    map[string]*code   // by value; used ones stay, to tell reuse from invention
 	tokens   map[string]*token  // by value; spent ones stay
 	devices  map[string]*device // by device code; used ones stay
@@ -93,7 +94,7 @@ type pair struct{ access, refresh *token }
 
 func newProvider(d dialect, cfg Config) *provider {
 	st := &provider{
-		dialect: d, asks: map[string]*ask{}, codes: map[string]*code{}, tokens: map[string]*token{},
+		dialect: d, asks: map[string]*ask{}, pushes: map[string]*pushed{}, codes: map[string]*code{}, tokens: map[string]*token{},
 		devices: map[string]*device{}, interval: standardInterval,
 		redirect: cfg.RedirectURIs[d.name], granted: cfg.GrantScopes[d.name], noState: cfg.OmitState[d.name],
 		keep: !d.rotates, lives: d.documented,

@@ -20,6 +20,7 @@ const (
 	opAuthorize = "authorize"
 	opConsent   = "consent" // the answer given on the consent page
 	opDevice    = "device"  // the codes of a device login
+	opPush      = "push"    // an authorization request that is pushed
 	opToken     = "token"   // code, password or client credentials for tokens
 	opRefresh   = "refresh"
 	opRevoke    = "revoke"

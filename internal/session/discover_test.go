@@ -67,6 +67,42 @@ func TestReadingRequestsNoMetadata(t *testing.T) {
 	}
 }
 
+// Metadata comes from the base URL, like everything else of a provider, and is never taken for that of the issuer.
+func TestMetadataAtBaseURL(t *testing.T) {
+	w := newWorld(t)
+	issuer, requests := issuerServer(t)
+	var moved atomic.Int32
+	base := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/acme/.well-known/openid-configuration" {
+			t.Errorf("%s was requested", r.URL.Path)
+		}
+		moved.Add(1)
+		_, _ = fmt.Fprintf(rw, `{"issuer":%q,"authorization_endpoint":"%[1]s/a","token_endpoint":"%[1]s/another"}`, issuer)
+	}))
+	t.Cleanup(base.Close)
+	at := func(url string) string {
+		w.setenv("TOKENCLI_ACME_BASE_URL", url)
+		s := w.session()
+		define(t, s, "issuer: "+issuer)
+		c, err := s.clientFor(t.Context(), account.Name{Provider: "acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Definition.Token["authorization_code"].URL
+	}
+	for range 2 {
+		if got, want := at(base.URL+"/acme"), base.URL+"/acme/another"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if got, want := at(""), issuer+"/token"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	if moved.Load() != 1 || requests.Load() != 1 {
+		t.Errorf("%d and %d requests", moved.Load(), requests.Load())
+	}
+}
+
 func TestEnvStoreRequestsMetadataOnce(t *testing.T) {
 	w := newWorld(t)
 	issuer, requests := issuerServer(t)
