@@ -245,7 +245,7 @@ func TestMetadataOffersDeviceLogins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := Resolve(t.Context(), d, nil, func(context.Context, *provider.Definition, Base) (*Metadata, error) {
+		c, err := Resolve(t.Context(), d, nil, func(context.Context, *provider.Definition) (*Metadata, error) {
 			return &Metadata{Issuer: "https://as.example", AuthorizationEndpoint: tt.authorize, DeviceEndpoint: tt.device, TokenEndpoint: "https://as.example/token"}, nil
 		}, Base{})
 		if err != nil {
