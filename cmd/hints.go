@@ -128,7 +128,6 @@ var hints = [fail.Actions]string{
 	fail.DoStartAgainWithin:         "start again: tokencli login %s (the code expires after %s)",
 	fail.DoShowAccounts:             "tokencli status shows the accounts",
 	fail.DoUnsetVariables:           "unset the variables, and end the login at the provider",
-	fail.DoSetToken:                 "set %s to a valid token",
 	fail.DoPutCommand:               "name a program in PATH, or its path, that reads the new login from its stdin",
 	fail.DoLogInOrForget:            "tokencli login %[1]s, or `tokencli revoke --local %[1]s` to remove the name",
 	fail.DoRestoreOrigin:            "set %[1]s or the definition back; or `tokencli revoke --local %[2]s`, then log in again",

@@ -52,7 +52,7 @@ func row(name string, change func(*session.Status)) accountStatus {
 	if err != nil {
 		panic(err)
 	}
-	st := &session.Status{Account: n, Grant: "authorization_code", State: "valid", Store: "keychain"}
+	st := &session.Status{Grant: "authorization_code", State: "valid", Store: "keychain"}
 	st.AccessExpiresAt, st.RefreshExpiresAt = noon.Add(time.Hour), noon.Add(14*24*time.Hour)
 	change(st)
 	return accountStatus{Status: st, Account: n}

@@ -50,7 +50,7 @@ func TestVaultDoctor(t *testing.T) {
 			map[string]string{"VAULT_TOKEN": s.token("100h30m", "destroyer")},
 			0,
 			[]string{
-				"warning the policies of the Vault token do not allow list: status and refresh --all do not find the accounts; extend the policy of the token for secret/metadata",
+				"warning the policies of the Vault token do not allow list, so the accounts are not found; extend the policy of the token for secret/metadata",
 				"warning the policies of the Vault token do not allow delete on the metadata of moloni-on: ",
 			},
 		},

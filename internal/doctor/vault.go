@@ -97,7 +97,7 @@ func (e *run) vaultRights(rights *session.VaultRights) []Finding {
 	}
 	var findings []Finding
 	if !rights.List {
-		findings = append(findings, advise(warn(check, "", "the policies of the Vault token do not allow list: status and refresh --all do not find the accounts"),
+		findings = append(findings, advise(warn(check, "", "the policies of the Vault token do not allow list, so the accounts are not found"),
 			fail.DoExtendPolicy, rights.Mount+"/metadata"))
 	}
 	var readOnly, undeletable []account.Name

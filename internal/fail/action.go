@@ -43,8 +43,6 @@ const (
 	DoShowAccounts
 	// DoUnsetVariables: unset the variables of the environment store.
 	DoUnsetVariables
-	// DoSetToken: set the access token [variable].
-	DoSetToken
 	// DoPutCommand: name a command that reads the new login.
 	DoPutCommand
 	// DoLogInOrForget: log in, or remove the name of the account [account].

@@ -30,11 +30,8 @@ type Credential = credential.Credential
 // Presentation is how an API takes a token; see package oauth.
 type Presentation = oauth.Presentation
 
-// The grants that the command line distinguishes.
-const (
-	GrantCode   = string(credential.AuthorizationCode)
-	GrantStatic = string(credential.Static)
-)
+// GrantStatic is the grant of a token that was created by hand.
+const GrantStatic = string(credential.Static)
 
 // Options are the settings of a session.
 type Options struct {

@@ -27,7 +27,6 @@ const (
 
 // Status is what can be said about an account without a secret.
 type Status struct {
-	Account          account.Name
 	Grant            credential.Grant
 	State            State
 	AccessExpiresAt  time.Time // zero: never, or unknown
@@ -54,7 +53,7 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 	switch {
 	case absent(err) && s.vanished(ctx, name):
 		return &Status{
-			Account: name, State: LoginNeeded, Vanished: true, Store: s.Store.Kind(),
+			State: LoginNeeded, Vanished: true, Store: s.Store.Kind(),
 			Blocked: vanishedError(name),
 		}, nil
 	case err != nil:
@@ -65,7 +64,7 @@ func (s *Session) Status(ctx context.Context, name account.Name) (*Status, error
 		d = nil // the user's definition is gone or broken, which `provider lint` reports
 	}
 	st := &Status{
-		Account: name, Grant: c.Grant, AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
+		Grant: c.Grant, AccessExpiresAt: c.AccessExpiresAt, RefreshExpiresAt: c.RefreshExpiresAt,
 		Ended: !c.Ended.IsZero(), Scopes: c.Scopes, Store: s.Store.Kind(),
 	}
 	if lease != nil && lease.Marked {
