@@ -45,24 +45,33 @@ func (s *vaultShop) logins() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.call("POST", "sys/auth/jwt", map[string]any{"type": "jwt"})
-	s.call("POST", "auth/jwt/config", map[string]any{
-		"jwt_validation_pubkeys": []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}, "bound_issuer": jwtIssuer,
-	})
-	s.call("POST", "auth/jwt/role/tokencli", map[string]any{
-		"role_type": "jwt", "user_claim": "repository", "bound_audiences": []string{jwtAudience},
-		"bound_claims": map[string]string{"repository": "acme/shop"}, "token_policies": []string{"borrower"},
-	})
+	for _, mount := range []string{"jwt", "gitlab"} {
+		s.call("POST", "sys/auth/"+mount, map[string]any{"type": "jwt"})
+		s.call("POST", "auth/"+mount+"/config", map[string]any{
+			"jwt_validation_pubkeys": []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}, "bound_issuer": jwtIssuer,
+		})
+	}
 	s.call("POST", "sys/auth/approle", map[string]any{"type": "approle"})
 	s.call("POST", "auth/approle/role/ci", map[string]any{"token_policies": []string{"borrower"}})
 	s.call("POST", "sys/auth/kubernetes", map[string]any{"type": "kubernetes"})
 	s.call("POST", "auth/kubernetes/config", map[string]any{
 		"kubernetes_host": s.serve(s.reviewToken), "token_reviewer_jwt": clusterRole, "disable_local_ca_jwt": true,
 	})
-	s.call("POST", "auth/kubernetes/role/tokencli", map[string]any{
-		"bound_service_account_names": []string{"shop"}, "bound_service_account_namespaces": []string{"default"}, "token_policies": []string{"borrower"},
-	})
+	for _, role := range []string{"auth/jwt/role/tokencli", "auth/gitlab/role/tokencli", "auth/kubernetes/role/tokencli"} {
+		s.call("POST", role, teamRole(s.t, role))
+	}
 	s.id = s.serve(s.issueToken) + "/token?api-version=2.0"
+}
+
+// teamRole returns a role of docs/team.md.
+func teamRole(t *testing.T, path string) (role map[string]any) {
+	t.Helper()
+	_, rest, ok := strings.Cut(teamPage(t), "vault write "+path+" - <<'EOF'\n")
+	text, _, closed := strings.Cut(rest, "EOF\n")
+	if err := json.Unmarshal([]byte(text), &role); err != nil || !ok || !closed {
+		t.Fatalf("docs/team.md has no role %s: %v", path, err)
+	}
+	return role
 }
 
 func (s *vaultShop) serve(handler http.HandlerFunc) string {
@@ -103,7 +112,8 @@ func (s *vaultShop) reviewToken(w http.ResponseWriter, r *http.Request) {
 func (s *vaultShop) jwt(key *ecdsa.PrivateKey, audience, repository string, life int64) string {
 	now := time.Now().Unix()
 	return s.sign(key, map[string]any{
-		"iss": jwtIssuer, "aud": audience, "sub": repository, "repository": repository, "iat": now - 1000, "exp": now + life,
+		"repository": repository, "ref": "refs/heads/main", "project_path": repository, "ref_protected": "true", // of GitHub and of GitLab
+		"iss": jwtIssuer, "aud": audience, "sub": repository, "iat": now - 1000, "exp": now + life,
 	})
 }
 
@@ -156,7 +166,9 @@ func TestVaultJobs(t *testing.T) {
 			"TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_JWT_AUDIENCE": jwtAudience,
 			"ACTIONS_ID_TOKEN_REQUEST_URL": s.id, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken,
 		}},
-		"GitLab":     {env: map[string]string{"TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)}},
+		"GitLab": {env: map[string]string{
+			"TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_AUTH_MOUNT": "gitlab", "TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300),
+		}},
 		"Kubernetes": {env: map[string]string{"TOKENCLI_VAULT_AUTH": "kubernetes"}, mount: pod},
 	} {
 		t.Run(name, func(t *testing.T) {
