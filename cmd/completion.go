@@ -1,8 +1,12 @@
 package cmd
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +21,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print the completion script of a shell",
 		Long: `Prints the completion script of a shell. Nothing else has to be installed, not even bash-completion.
-Completing accounts and providers neither opens a keychain nor contacts a provider.`,
+Accounts are completed with their state if the store tells it within 0.3 s. Completion asks for nothing, and
+contacts no provider.`,
 		Example: `  mkdir -p ~/.local/share/bash-completion/completions
   tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli
   tokencli completion zsh > "${fpath[1]}/_tokencli"
@@ -94,9 +99,9 @@ func (a *app) completeAccount(cmd *cobra.Command, given []string, word string) (
 	return a.completeAccounts(cmd, given, word)
 }
 
-// completeAccounts offers the accounts that are logged in and not given yet, each with its provider's title.
+// completeAccounts offers the accounts that are logged in and not given yet, each with its provider's title and its state.
 func (a *app) completeAccounts(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
-	s, err := a.open()
+	s, err := a.open(func(o *session.Options) { o.NoPrompt, o.Tell = true, nil })
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -104,13 +109,42 @@ func (a *app) completeAccounts(cmd *cobra.Command, given []string, _ string) ([]
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	names = slices.DeleteFunc(names, func(name account.Name) bool { return slices.Contains(given, name.String()) })
+	states := statesInTime(cmd.Context(), s, names)
 	var offers []string
 	for _, name := range names {
-		if !slices.Contains(given, name.String()) {
-			offers = append(offers, cobra.CompletionWithDesc(name.String(), title(s, name.Provider)))
+		about := title(s, name.Provider)
+		if state := states[name]; state != "" {
+			about += ", " + string(state)
 		}
+		offers = append(offers, cobra.CompletionWithDesc(name.String(), strings.TrimPrefix(about, ", ")))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// statesTime bounds the look at the store while a shell waits.
+const statesTime = 300 * time.Millisecond
+
+// statesInTime returns the states that the store tells in time. One that is locked or silent tells none.
+func statesInTime(ctx context.Context, s *session.Session, names []account.Name) map[account.Name]session.State {
+	ctx, cancel := context.WithTimeout(ctx, statesTime)
+	defer cancel()
+	told := make(chan map[account.Name]session.State, 1)
+	go func() {
+		states := make(map[account.Name]session.State)
+		for _, row := range readStatus(ctx, s, names) {
+			if row.err == nil {
+				states[row.Account] = row.State
+			}
+		}
+		told <- states
+	}()
+	select {
+	case states := <-told:
+		return states
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // title is the provider's title, empty if its definition cannot be used.
@@ -183,12 +217,30 @@ func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]stri
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// completeExec offers accounts before -- and files after it.
+// completeExec offers accounts before -- and commands after it. Cobra adds a -- of its own where the user typed none.
 func (a *app) completeExec(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	if cmd.ArgsLenAtDash() < 0 {
+	switch {
+	case !slices.Contains(os.Args, "--"):
 		return a.completeAccounts(cmd, args, word)
+	case len(args) > cmd.ArgsLenAtDash() || strings.ContainsRune(word, filepath.Separator):
+		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return nil, cobra.ShellCompDirectiveDefault
+	return programs(a.getenv("PATH"), word), cobra.ShellCompDirectiveNoFileComp
+}
+
+// programs returns the names in PATH that begin with word.
+func programs(path, word string) []string {
+	var names []string
+	for _, dir := range filepath.SplitList(path) {
+		entries, _ := os.ReadDir(dir) // folders in PATH need not exist
+		for _, entry := range entries {
+			if strings.HasPrefix(entry.Name(), word) && !entry.IsDir() {
+				names = append(names, entry.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // completeOutputs offers the formats of `token` with what they print.
