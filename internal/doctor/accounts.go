@@ -270,21 +270,22 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") 
 func (e *run) client(name account.Name, s accountView) Finding {
 	const check = "client"
 	made := "; clients are created at: " + s.Definition.ClientPlace()
-	required, setting, what := s.Definition.SecretRequired(), account.ClientSecret, "secret"
-	if s.Definition.UsesClientKey() {
-		required, setting, what = true, account.ClientKey, "key"
-	}
+	byKey := s.Definition.UsesClientKey()
 	switch {
 	case s.ClientID == "" && s.Grant.Asserts() && !s.Definition.SecretRequired():
 		return ok(check, "none; the assertion identifies the caller")
 	case s.ClientID == "":
 		return wrong(check, fail.Usage, "set "+name.Var(account.ClientID)+made, "no client id is set")
-	case !s.Secret && required:
-		return wrong(check, fail.Usage, "set "+name.Var(setting)+made, "%s has no %s", redact.Printable(s.ClientID), what)
+	case byKey && !s.Secret:
+		return wrong(check, fail.Usage, "set "+name.Var(account.ClientKey)+made, "%s has no key", redact.Printable(s.ClientID))
+	case byKey:
+		return ok(check, "%s, with its key", redact.Printable(s.ClientID))
+	case !s.Secret && s.Definition.SecretRequired():
+		return wrong(check, fail.Usage, "set "+name.Var(account.ClientSecret)+made, "%s has no secret", redact.Printable(s.ClientID))
 	case !s.Secret:
 		return ok(check, "%s, without a secret", redact.Printable(s.ClientID))
 	}
-	return ok(check, "%s, with its %s", redact.Printable(s.ClientID), what)
+	return ok(check, "%s, with its secret", redact.Printable(s.ClientID))
 }
 
 // port is what came of trying a redirect URI.
