@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ func (d *Definition) fillIn(name string) {
 	}
 	set(&d.Name, name)
 	set(&d.Title, d.Name)
-	set(&d.Client.Create, cmp.Or(d.Issuer, d.Resource, "the website of "+d.Title))
 	set(&d.Client.Secret, "optional")
 	set(&d.Scopes.Separator, " ")
 	set((*string)(&d.Rotation), string(RotatesUnknown))

@@ -94,7 +94,7 @@ func TestAnotherTokenHostInheritsNoLogin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !d.Diverted || d.Title == "Mollie" || d.Client.Create != "the website of "+name || d.Authorize.URL != "https://evil.example/a" || d.Authorize.PKCE != "S256" {
+		if !d.Diverted || d.Title == "Mollie" || d.Client.Create != "" || d.Authorize.URL != "https://evil.example/a" || d.Authorize.PKCE != "S256" {
 			t.Errorf("%s: %+v, %+v", name, d, d.Authorize)
 		}
 	}
