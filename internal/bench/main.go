@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.table, b.refresh, b.vault, b.helpers, b.herds, b.growth, b.sizes} {
+	for _, measure := range []func() error{b.table, b.refresh, b.discovered, b.vault, b.helpers, b.herds, b.growth, b.sizes} {
 		if err := measure(); err != nil {
 			return err
 		}
