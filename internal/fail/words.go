@@ -25,7 +25,8 @@ func Words(format string, args ...any) string {
 		case Word:
 			shown[i] = arg
 		default:
-			if v := reflect.ValueOf(arg); v.IsValid() && (v.CanInt() || v.CanUint() || v.CanFloat()) {
+			// A number, or an empty text, which hides nothing.
+			if v := reflect.ValueOf(arg); v.IsValid() && (v.CanInt() || v.CanUint() || v.CanFloat() || v.Kind() == reflect.String && v.Len() == 0) {
 				shown[i] = arg
 			}
 		}

@@ -19,6 +19,7 @@ func TestWordsLeaveOutWhatIsQuoted(t *testing.T) {
 		"… is not set":                 fail.Words("%s is not set", "s3cret"),
 		"TOKENCLI_STORE is not set":    fail.Words("%s is not set", fail.Word("TOKENCLI_STORE")),
 		"3 of \"…\", mode 0755, in 2s": fail.Words("%d of %q, mode %04o, in %s", 3, "s3cret", fs.FileMode(0o755), 2*time.Second),
+		"in ":                          fail.Words("in %s", ""),
 		"in …":                         fail.Words("in %v", []string{"s3cret"}),
 		"as …":                         fail.Words("as %v", fmt.Stringer(nil)),
 		"… cannot be read: " + syscall.ENOENT.Error():        fail.WordsOf(inner),
