@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -111,10 +112,7 @@ func TestPoll(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &deviceServer{start: tt.start, polls: tt.polls}
 				c := s.client(t)
-				ctx, cancel := context.WithTimeout(t.Context(), max(tt.timeout, time.Second))
-				if tt.timeout == 0 {
-					ctx, cancel = context.WithCancel(t.Context())
-				}
+				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.timeout, time.Hour))
 				defer cancel()
 				d, err := c.AuthorizeDevice(ctx, registration, []string{"read", "write"})
 				if err != nil {
