@@ -42,6 +42,7 @@ type app struct {
 	settings func() (*settings, error)                       // read at first use
 	shared   *session.Session                                // of demo, whose commands share one in memory; nil: each opens its own
 	browser  func(ctx context.Context, address string) error // of demo; nil: the user's
+	indent   int                                             // cells by which demo indents what a command prints
 
 	helpErr error // why the help could not be printed: cobra's help functions return nothing
 }

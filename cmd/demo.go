@@ -22,6 +22,7 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/sandbox"
 	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/terminal"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -103,7 +104,7 @@ func (d *demo) makeUser() (func(), error) {
 	}
 	d.pasted = keyboard
 	out := &indented{demo: d}
-	d.user = &app{version: d.version, stdin: stdin, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now}
+	d.user = &app{version: d.version, stdin: stdin, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now, indent: 4}
 	d.user.settings = sync.OnceValues(func() (*settings, error) { return readSettings(d.user.getenv) })
 	d.user.browser = func(ctx context.Context, address string) error {
 		// A browser loads its page to the end, also when the login has its code.
@@ -164,7 +165,7 @@ func (d *demo) exchange(e sandbox.Event) {
 	}
 	width := 0
 	if d.to.terminal {
-		width = d.to.width - len("    → ")
+		width = d.to.width - terminal.Cells("    → ")
 	}
 	d.line(d.to.paint(faint, "    → "+describeEvent(e, width)))
 }

@@ -188,6 +188,7 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	if isTerminal(os.Stderr) {
 		o.Receive.Columns, _, _ = term.GetSize(int(os.Stderr.Fd()))
 	}
+	o.Receive.Columns = max(0, o.Receive.Columns-a.indent)
 	o.ShowDevice = func(d session.Device) { a.showDevice(name, d, o) }
 	o.Receive.SystemOpener, o.Receive.Open = browserOpener(), a.browser
 	o.Receive.Next = "tokencli token " + name.String()

@@ -212,10 +212,9 @@ func loopbackOnly(address string) error {
 	return nil
 }
 
-// describeEvent puts a request at the sandbox into one line, whose parameters are cut to a width in cells; 0: none are cut. Its
-// values are masked already.
+// describeEvent puts a request at the sandbox into one line, which is cut to a width in cells, its parameters first; 0: it is not
+// cut. Its values are masked already.
 func describeEvent(e sandbox.Event, width int) string {
-	head := e.Method + " " + e.Path
 	var parameters strings.Builder
 	in := ""
 	for _, p := range e.Parameters {
@@ -225,13 +224,14 @@ func describeEvent(e sandbox.Event, width int) string {
 		}
 		fmt.Fprintf(&parameters, " %s=%s", p.Name, p.Value)
 	}
-	tail := fmt.Sprintf("  -> %d", e.Status)
+	answer := fmt.Sprintf("  -> %d", e.Status)
 	if e.Reason != "" {
-		tail += " (" + e.Reason + ")"
+		answer += " (" + e.Reason + ")"
 	}
-	middle := redact.Printable(parameters.String())
-	if width > 0 {
-		middle = runewidth.Truncate(middle, max(0, width-terminal.Cells(head)-terminal.Cells(tail)), "…")
+	head, middle, tail := redact.Printable(e.Method+" "+e.Path), redact.Printable(parameters.String()), redact.Printable(answer)
+	if width == 0 {
+		return head + middle + tail
 	}
-	return redact.Printable(head) + middle + redact.Printable(tail)
+	middle = runewidth.Truncate(middle, max(0, width-terminal.Cells(head)-terminal.Cells(tail)), "…")
+	return runewidth.Truncate(head+middle+tail, width, "…")
 }

@@ -529,14 +529,12 @@ func TestHTTPSProxy(t *testing.T) {
 		return "HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "@" + strings.TrimPrefix(address, "http://")
 	}
 	certificate := "SSL_CERT_FILE=" + certificateFile(t, origin)
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	refusing := func(status int) string {
 		return newPeer(t, replies(status, "no", "Proxy-Authenticate", `Basic realm="`+proxyWord+`"`)).URL
 	}
 	for name, tt := range map[string]struct{ setting, want string }{
 		"honoured":        {setting(newPeer(t, tunnel).URL), "granted=true"},
-		"closed":          {setting(closed.URL), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer advice="},
+		"closed":          {setting("http://127.0.0.1:1"), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer advice="},
 		"wants a login":   {setting(refusing(407)), "refused to connect (407 Proxy Authentication Required)"},
 		"does not let on": {setting(refusing(502)), "kind=6"},
 		"forbids it":      {setting(refusing(403)), "kind=6 unspent=true error=Mollie cannot be reached: the proxy 127.0.0.1:"},
@@ -561,7 +559,7 @@ func TestHTTPSProxy(t *testing.T) {
 	}
 	t.Run("not for this machine", func(t *testing.T) {
 		p := newPeer(t, replies(200, granted))
-		if out := child(t, p.URL, setting(closed.URL), "HTTP_PROXY="+closed.URL); !strings.Contains(out, "granted=true") {
+		if out := child(t, p.URL, setting("http://127.0.0.1:1"), "HTTP_PROXY="+"http://127.0.0.1:1"); !strings.Contains(out, "granted=true") {
 			t.Error(out)
 		}
 	})
