@@ -31,7 +31,7 @@ keychain-test: ## run the keychain tests against a real Secret Service, in a ses
 vault-test: ## run the tests of the vault store against a real Vault server (built on first use, minutes)
 	vault=$$(.ci/tools testvault) && export TOKENCLI_TEST_VAULT=$$vault && \
 	go test -count=1 -run 'Vault|Script/vault' ./internal/store ./internal/session && \
-	go test -count=1 -parallel 16 -run 'Vault|Script/vault' ./internal/acceptance -vault-outages 1
+	go test -count=1 -timeout 30m -parallel 16 -run 'Vault|Script/vault' ./internal/acceptance -vault-outages 1
 
 .PHONY: vault-soak
 vault-soak: ## drive the vault store: many machines, kills, outages, thousands of accounts; prints figures (docs/team.md)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The requests of a refresh, as the gate counts them.
@@ -146,16 +147,19 @@ func TestVaultOutagesOfAMachine(t *testing.T) {
 	if *vaultOutages == 0 {
 		t.Skip("takes minutes: make vault-test")
 	}
+	t.Parallel()
 	for _, at := range []moment{{3, true}, {4, false}} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			tm := newDiskTeam(t)
 			tm.expire()
+			start := time.Now()
 			tm.killAt(at, "m1", func() {})
 			waited := tm.crowd("m2", "m3") // for a minute
 			for _, o := range waited {
-				if o.exit != 7 || !strings.Contains(o.stderr, "is being refreshed on ") {
-					t.Errorf("%+v", o)
+				late := o.exit == 0 && time.Since(start) > 75*time.Second
+				if !late && (o.exit != 7 || !strings.Contains(o.stderr, "is being refreshed on ")) {
+					t.Errorf("after %v: %+v", time.Since(start), o)
 				}
 			}
 			tm.mustAgree(at, tm.crowd("m2", "m3", "m4"))

@@ -148,6 +148,7 @@ func (tm *vaultTeam) endure(o outage, at moment, back time.Duration, begun func(
 // Vault does not work from a moment of a refresh on, and is back before the mark is too old. No refresh token is
 // spent twice, no login is lost, and no rescue file is needed. Other processes run during the outage and after it.
 func TestVaultOutages(t *testing.T) {
+	t.Parallel()
 	for _, o := range outages {
 		if *vaultOutages == 0 && !slices.Contains([]string{"sealed", "killed", "answers dropped"}, o.name) {
 			continue
@@ -205,6 +206,7 @@ func TestVaultOutagesBeyondTheBound(t *testing.T) {
 	if *vaultOutages == 0 {
 		t.Skip("takes minutes: make vault-test")
 	}
+	t.Parallel()
 	for _, o := range outages {
 		for _, at := range []moment{{3, true}, {4, false}, {4, true}, {5, false}} {
 			if *vaultOutages == 1 && at != (moment{5, false}) {
