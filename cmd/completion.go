@@ -21,7 +21,7 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print the completion script of a shell",
 		Long: `Prints the completion script of a shell. Nothing else has to be installed, not even bash-completion.
-Accounts are completed with their state if the store tells it within 0.3 s. Completion asks for nothing, and
+Accounts are completed with their state if the store tells it within 0.3 s. Completion never prompts, and
 contacts no provider.`,
 		Example: `  mkdir -p ~/.local/share/bash-completion/completions
   tokencli completion bash > ~/.local/share/bash-completion/completions/tokencli

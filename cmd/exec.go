@@ -40,7 +40,7 @@ func (a *app) execCommand() *cobra.Command {
 		minTTL duration
 	)
 	c := &cobra.Command{
-		Use:   "exec ACCOUNT... -- CMD ARG...",
+		Use:   "exec ACCOUNT... [flags] -- CMD ARG...",
 		Short: "Run a command with tokens in its environment",
 		Long: `Runs a command with a valid access token of each account in its environment, as MOLLIE_ACCESS_TOKEN,
 MOLONI_ON_ACCESS_TOKEN or, for the account mollie/shop-b, MOLLIE_SHOP_B_ACCESS_TOKEN; --env gives another

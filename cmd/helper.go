@@ -56,7 +56,7 @@ func asHelper(argv []string) []string {
 const tokenUser = "oauth2"
 
 func (c *helperCall) declareHosts(f *pflag.FlagSet) {
-	f.StringArrayVar(&c.hosts, "host", nil, "give the token for `HOST` or HOST:PORT ; required, may be repeated")
+	f.StringArrayVar(&c.hosts, "host", nil, "give the token for `HOST` or HOST:PORT; required, may be repeated")
 }
 
 func (c *helperCall) checkHosts() error {

@@ -32,7 +32,7 @@ func (a *app) loginCommand() *cobra.Command {
 	var o loginOptions
 	timeout := duration(5 * time.Minute)
 	c := &cobra.Command{
-		Use:        "login ACCOUNT",
+		Use:        "login [ACCOUNT]",
 		SuggestFor: []string{"auth", "signin", "add"},
 		Short:      "Log in and keep the credential",
 		Long: `Logs in and keeps the credential. The redirect URI decides how the code comes back. With an address of this
@@ -95,7 +95,7 @@ func (o *loginOptions) declare(f *pflag.FlagSet, timeout *duration) {
 	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
 	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
 	f.BoolVar(&o.Yes, "yes", false, "do not ask for confirmation of the issuer that a protected resource names")
-	f.BoolVar(&o.withToken, "with-token", false, "read a static token from stdin and keep it; do not contact the provider")
+	f.BoolVar(&o.withToken, "with-token", false, "read a static token, such as an API key, from stdin and keep it; do not contact the provider")
 	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
 	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, warnings and what you must open or paste")

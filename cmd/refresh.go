@@ -33,7 +33,7 @@ func (a *app) refreshCommand() *cobra.Command {
 		rotate rotation
 	)
 	c := &cobra.Command{
-		Use:        "refresh ACCOUNT...",
+		Use:        "refresh {ACCOUNT... | --all}",
 		SuggestFor: []string{"renew", "update"},
 		Short:      "Refresh logins now",
 		Long: `Refreshes logins now, however long their tokens are still valid. The provider is contacted even if a login

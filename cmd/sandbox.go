@@ -35,7 +35,7 @@ type sandboxOptions struct {
 func (a *app) sandboxCommand() *cobra.Command {
 	var o sandboxOptions
 	c := &cobra.Command{
-		Use:   "sandbox [-- [CMD ARG...]]",
+		Use:   "sandbox [flags] [-- [CMD ARG...]]",
 		Short: "Serve local stand-ins of the providers",
 		Long: `Serves strict local stand-ins of the built-in providers until it is interrupted: to try tokencli out, and to
 test your own code. stdout gets the lines that point tokencli to it. They also set a temporary store, state

@@ -37,7 +37,8 @@ func environmentTopic() *cobra.Command {
 named account has two underscores before its name (TOKENCLI_MOLLIE__SHOP_B_CLIENT_ID); at login its client
 id, secret, key, redirect URI and scopes fall back to the provider's own.
 
-  TOKENCLI_STORE                      keychain (default), file, vault or env
+  TOKENCLI_STORE                      keychain (default), file, vault, or env: nothing is kept, and
+                                      tokens come from the variables below
   TOKENCLI_CONFIG_DIR                 the folder of config.yaml and providers/*.yaml
   TOKENCLI_STATE_DIR                  the folder of locks, account names and encrypted files
   TOKENCLI_<PROVIDER>_CLIENT_ID       the client that you registered with the provider
@@ -55,8 +56,9 @@ id, secret, key, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_<PROVIDER>_INPUT_<NAME>    an input of a definition of your own, such as the name of a shop
   TOKENCLI_<PROVIDER>_ACCOUNT         the account that the bare provider name means where a token is used:
                                       with TOKENCLI_MOLLIE_ACCOUNT=shop-b, mollie is mollie/shop-b
-  TOKENCLI_<PROVIDER>_BASE_URL        replaces the scheme and host of every endpoint; its path goes first
-  TOKENCLI_FILE_KEY                   for the file store: an age identity, or the path of a file with one
+  TOKENCLI_<PROVIDER>_BASE_URL        replaces the scheme and host of every endpoint; its path goes
+                                      before theirs
+  TOKENCLI_FILE_KEY                   the key of the file store (an age identity), or the path of its file
   TOKENCLI_FILE_PASSPHRASE            a passphrase instead of a key (over 1 s per call)
   TOKENCLI_ON_ROTATE                  for the env store: the command that gets a new refresh token, as words
                                       separated by spaces or as a JSON array; no shell reads it

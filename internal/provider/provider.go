@@ -199,7 +199,7 @@ type API struct {
 	// QueryParam presents the token in the query instead of a header.
 	QueryParam string            `yaml:"query_param"`
 	Headers    map[string]string `yaml:"headers"` // of every request to the API
-	// Expired recognizes the refusal of a dead access token, besides a 401 and a 403 invalid_token.
+	// Expired recognizes the refusal of an expired or revoked access token, besides a 401 and a 403 invalid_token.
 	Expired []Rule `yaml:"expired"`
 	// MissingScope is a text in the body of a 401 that is about a missing permission, not the token.
 	MissingScope string `yaml:"missing_scope"`
