@@ -58,10 +58,8 @@ func chooseCertificate(opts Options) (*certificate, error) {
 		pair, err = readPair(opts.TLSCert, key)
 	}
 	if err != nil {
-		failure := fail.New(fail.Usage, "cannot use certificate %q with key %q: %s",
-			redact.Scrub(opts.TLSCert, 200), redact.Scrub(opts.TLSKey, 200), redact.Scrub(err.Error(), 200)).Advise(fail.DoGiveCertificate)
-		failure.Err = err
-		return nil, failure
+		return nil, fail.New(fail.Usage, "cannot use certificate %q with key %q: %s",
+			redact.Scrub(opts.TLSCert, 200), redact.Scrub(opts.TLSKey, 200), redact.Scrub(err.Error(), 200)).Advise(fail.DoGiveCertificate).Because(err)
 	}
 	return &certificate{pair: pair}, nil
 }

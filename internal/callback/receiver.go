@@ -292,8 +292,7 @@ func (r *Receiver) cancelled(ctx context.Context) error {
 	} else {
 		err = fail.New(fail.Interrupted, "%slogin interrupted", r.prefix())
 	}
-	err.Err = ctx.Err()
-	return err
+	return err.Because(ctx.Err())
 }
 
 // settle decides the login. It reports false if it was decided before.

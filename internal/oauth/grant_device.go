@@ -169,9 +169,7 @@ func (c *Client) sleep(ctx context.Context, d *Device, pause time.Duration, unre
 		if unreachable != nil {
 			return unreachable
 		}
-		e := fail.New(fail.LoginNeeded, "login timed out: it was not approved at %s", c.Definition.Title)
-		e.Err = ctx.Err()
-		return e
+		return fail.New(fail.LoginNeeded, "login timed out: it was not approved at %s", c.Definition.Title).Because(ctx.Err())
 	case ctx.Err() != nil:
 		return fail.New(fail.Interrupted, "login interrupted")
 	case expired && unreachable != nil:

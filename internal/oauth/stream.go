@@ -61,9 +61,7 @@ func (i *incoming) Read(p []byte) (int, error) {
 	case errors.Is(cause, context.DeadlineExceeded):
 		err = cause
 	}
-	e := fail.New(fail.Unavailable, "the answer of %s broke off after %d bytes", i.title, i.n)
-	e.Err = err
-	return n, e
+	return n, fail.New(fail.Unavailable, "the answer of %s broke off after %d bytes", i.title, i.n).Because(err)
 }
 
 func (i *incoming) Close() error {

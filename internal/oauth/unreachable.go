@@ -52,8 +52,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 	if strings.Contains(strings.ToLower(text), "proxy") { // the text may quote the setting
 		return &Error{Fail: fail.New(fail.Unavailable, "%s cannot be reached: the proxy does not work", c.Definition.Title).Advise(fail.DoCheckProxy)}
 	}
-	f := fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...))
-	f.Err = cause
+	f := fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...)).Because(cause)
 	var op *net.OpError
 	return &Error{Fail: f, Unspent: errors.As(err, &op) && op.Op == "dial"}
 }

@@ -113,9 +113,7 @@ func (h *hooked) ended(_ context.Context, refusal *oauth.Error) error {
 
 // replaceInEnvironment is the failure of a refresh token in the environment that was refused for good.
 func replaceInEnvironment(name account.Name, refusal *oauth.Error, text string) error {
-	e := fail.New(fail.LoginNeeded, "%s: %s", name, text).Advise(fail.DoSetRefreshToken, name.Var(account.RefreshToken))
-	e.Err = refusal
-	return e
+	return fail.New(fail.LoginNeeded, "%s: %s", name, text).Advise(fail.DoSetRefreshToken, name.Var(account.RefreshToken)).Because(refusal)
 }
 
 func (h *hooked) kept() string { return "the new refresh token was passed to on_rotate first" }

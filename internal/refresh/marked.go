@@ -112,9 +112,7 @@ func (m *marked) ended(ctx context.Context, refusal *oauth.Error) error {
 		next.EndedReason = "refused by the provider"
 	}
 	m.replace(ctx, &next)
-	e := loginAgain(next.Account, "%s", seemsSpent(refusal, m.before.Presented))
-	e.Err = refusal
-	return e
+	return loginAgain(next.Account, "%s", seemsSpent(refusal, m.before.Presented)).Because(refusal)
 }
 
 // replace stores next unless another process changed the credential without our lock.

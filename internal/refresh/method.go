@@ -72,9 +72,7 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	case c.RefreshToken != "" && expired:
 		why = "the login expired on " + c.RefreshExpiresAt.UTC().Format(time.DateOnly)
 	}
-	e := loginAgain(name, "%s", why)
-	e.Err = ErrExpired
-	return nil, e
+	return nil, loginAgain(name, "%s", why).Because(ErrExpired)
 }
 
 // cannotMint returns why the grant of a credential cannot be repeated; nil: it can. A client that can authenticate
@@ -99,9 +97,7 @@ func Moved(c *credential.Credential) error {
 	if c.MovedTo == "" {
 		return nil
 	}
-	e := fail.New(fail.LoginNeeded, "the login of %s was moved to the %s store", c.Account, c.MovedTo).Advise(fail.DoUseMovedLogin, c.MovedTo, c.Account)
-	e.Err = ErrExpired
-	return e
+	return fail.New(fail.LoginNeeded, "the login of %s was moved to the %s store", c.Account, c.MovedTo).Advise(fail.DoUseMovedLogin, c.MovedTo, c.Account).Because(ErrExpired)
 }
 
 // CheckUse refuses to send anything of a credential to another origin than those of its login, or in the

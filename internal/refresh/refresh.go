@@ -202,10 +202,8 @@ func (f *flight) satisfied(c *credential.Credential) bool {
 // token meanwhile.
 func (f *flight) run(ctx context.Context, a attempt, c *credential.Credential) (*credential.Credential, error) {
 	if wait := refusalPause - f.Now().Sub(c.RefusedAt); f.want.Refused && !c.RefusedAt.IsZero() && wait > 0 {
-		e := fail.New(fail.LoginNeeded, "%s: the API refused a token that was refreshed for this reason less than a minute ago", c.Account).
-			Advise(fail.DoLogIn, c.Account)
-		e.Err = ErrTooSoon
-		return nil, e
+		return nil, fail.New(fail.LoginNeeded, "%s: the API refused a token that was refreshed for this reason less than a minute ago", c.Account).
+			Advise(fail.DoLogIn, c.Account).Because(ErrTooSoon)
 	}
 	for second := false; ; second = true {
 		m, err := f.Method(c, f.client.Definition, f.want.Force || f.want.Refused)

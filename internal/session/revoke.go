@@ -67,9 +67,7 @@ func (s *Session) forgetName(ctx context.Context, name account.Name, absence err
 	if explained := s.explainAbsence(name, absence); !fail.Is(explained, fail.NotLoggedIn) {
 		return explained
 	}
-	e := fail.New(fail.NotLoggedIn, "not logged in to %s", name).Advise(fail.DoShowAccounts)
-	e.Err = absence
-	return e
+	return fail.New(fail.NotLoggedIn, "not logged in to %s", name).Advise(fail.DoShowAccounts).Because(absence)
 }
 
 func (s *Session) revokeLocked(ctx context.Context, client *oauth.Client, c *credential.Credential, local bool) error {

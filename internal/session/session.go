@@ -347,8 +347,7 @@ func (s *Session) explainAbsence(name account.Name, err error) error {
 			e.Advise(fail.DoLogInOrEnv, name, name.Var(setting))
 		}
 	}
-	e.Err = err
-	return e
+	return e.Because(err)
 }
 
 // absent reports whether err says that the store has no credential of an account.
