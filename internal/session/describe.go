@@ -50,11 +50,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	add("client", client(config)...)
 	add("grants", strings.Join(d.Grants, ", "))
 	if a := d.Authorize; a != nil {
-		pushed := ""
-		if a.PAR {
-			pushed = "pushed to the server first (RFC 9126)"
-		}
-		add("authorize", a.URL, pushed, "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
+		add("authorize", a.URL, only(a.PAR, "pushed to the server first (RFC 9126)"), "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
 	}
 	for _, input := range d.Inputs {
 		add("input "+input.Name, input.Prompt, matching(input.Pattern), defaultOf(input.Default))
@@ -75,17 +71,21 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	}
 	add("static token", d.Static.Format, d.Static.Create)
 	if d.API.URL != "" {
-		kind := ""
-		if d.API.GraphQL {
-			kind = "GraphQL"
-		}
-		add("API", d.API.URL, kind, pages(d.API.Paginate))
+		add("API", d.API.URL, only(d.API.GraphQL, "GraphQL"), pages(d.API.Paginate))
 	}
 	for _, probe := range d.WhoAmI {
 		add("whoami", probe.Method+" "+probe.URL)
 	}
 	add("unknown", d.Unknown...)
 	return properties, nil
+}
+
+// only is a text that holds under a condition.
+func only(so bool, text string) string {
+	if !so {
+		return ""
+	}
+	return text
 }
 
 // requests are those of the token endpoint and the like, by their places in a definition.
