@@ -29,11 +29,15 @@ func (c *Client) push(ctx context.Context, r Registration, redirectURI string, p
 	bound, cancel := c.bound(ctx)
 	defer cancel()
 	a, err := c.try(ctx, bound, func() (*answer, error) {
-		req, err := c.encode(bound, "authorize", request, values, params)
+		signed, err := c.signed("authorize", request, values)
 		if err != nil {
 			return nil, err
 		}
-		return c.roundTrip(req, secretsIn(values))
+		req, err := c.encode(bound, "authorize", request, signed, params)
+		if err != nil {
+			return nil, err
+		}
+		return c.roundTrip(req, secretsIn(signed))
 	})
 	if err != nil {
 		return nil, 0, err

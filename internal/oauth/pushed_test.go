@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/jwt"
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
@@ -96,5 +97,32 @@ func TestPushNowhere(t *testing.T) {
 	_, _, err := c.URL(t.Context(), registration, c.NewAuthorization("https://app.example/cb", nil))
 	if !fail.Is(err, fail.Refused) || len(p.requests()) != 0 {
 		t.Errorf("%v", err)
+	}
+}
+
+// A client with a key signs each pushed request, for the token endpoint (RFC 9126 2), and nothing of that is in the
+// address for the browser.
+func TestPushSigned(t *testing.T) {
+	p := newPeer(t, inTurn(replies(http.StatusServiceUnavailable, "{}", "Retry-After", "0"), replies(http.StatusCreated, pushedReply)))
+	_, by := p.keyed(t)
+	c := p.pushing(t)
+	c.Definition.Token[provider.AuthorizationCode].ClientAuth = provider.PrivateKeyJWT
+	address, _, err := c.URL(t.Context(), by, c.NewAuthorization("https://app.example/cb", nil))
+	if err != nil || strings.Contains(address, "assertion") {
+		t.Fatalf("%q, %v", address, err)
+	}
+	seen := map[string]bool{}
+	for _, r := range p.requests() {
+		var claims struct{ Iss, Aud, Jti string }
+		if err := jwt.Claims(single(t, r.body)["client_assertion"], &claims); err != nil {
+			t.Fatalf("%s: %v", r.body, err)
+		}
+		if claims.Iss != by.ID || claims.Aud != p.URL+"/token" || seen[claims.Jti] {
+			t.Errorf("%+v", claims)
+		}
+		seen[claims.Jti] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d assertions", len(seen))
 	}
 }
