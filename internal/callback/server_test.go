@@ -290,6 +290,7 @@ func TestProviderSaysNo(t *testing.T) {
 		{"escapes", "e\x1b[2J", "a\x1b]0;title\x07b\nc\u202ed", `e\x1b[2J: a\x1b]0;title\x07b c\u202ed`, 0, false},
 		{"long", "x", long, "word word…"[:9], 0, false},
 		{"echo of the state", "x", "state " + testState, "x: state [redacted]", 0, false},
+		{"the state as the error", testState, "", "refused the login: [redacted]", 0, false},
 		{"without a state where that is allowed", "access_denied", "", "access_denied", 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -336,6 +337,7 @@ func TestIssuer(t *testing.T) {
 		{"empty", "https://a", true, []string{""}, "does not say which issuer"},
 		{"different", "https://a", false, []string{"https://evil"}, "another issuer: https://evil"},
 		{"nearly the same", "https://a", true, []string{"https://a/"}, "another issuer"},
+		{"the state", "https://a", false, []string{"https://" + testState}, "another issuer: https://[redacted]"},
 		{"not known, not asked for", "", false, []string{"https://a"}, ""},
 		{"not known, but required", "", true, []string{"https://a"}, "another issuer"},
 	} {

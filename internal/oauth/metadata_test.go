@@ -66,6 +66,7 @@ func TestServerMetadata(t *testing.T) {
 		"a redirect":            {documents: map[string]string{oidc: "redirect:/elsewhere", "/elsewhere": good}, kind: fail.Unavailable, says: "a redirect"},
 		"another issuer":        {documents: map[string]string{oidc: `{"issuer":"https://evil.example"}`}, kind: fail.Refused, says: "https://evil.example"},
 		"a slash more":          {documents: map[string]string{oidc: `{"issuer":"{self}/"}`}, kind: fail.Refused, says: "identical"},
+		"another case":          {path: "/t1", documents: map[string]string{"/t1" + oidc: `{"issuer":"{self}/T1"}`}, kind: fail.Refused, says: "identical"},
 		"no issuer":             {documents: map[string]string{oidc: `{"token_endpoint":"{self}/t"}`}, kind: fail.Refused, says: "identical"},
 		"another issuer, though RFC 8414 has it": {
 			documents: map[string]string{oidc: `{"issuer":"https://evil.example"}`, rfc8414: good}, kind: fail.Refused, says: "https://evil.example",
@@ -116,6 +117,7 @@ func TestResourceMetadata(t *testing.T) {
 		}},
 		"a redirect of its metadata": {documents: map[string]string{wellKnown + "/mcp": "redirect:/elsewhere"}, kind: fail.Unavailable, says: "a redirect"},
 		"another resource":           {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/other","authorization_servers":["https://as.example"]}`}, kind: fail.Refused, says: "/other"},
+		"a slash more":               {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp/","authorization_servers":["https://as.example"]}`}, kind: fail.Refused, says: "identical"},
 		"no server":                  {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp"}`}, kind: fail.Refused, says: "names no authorization server"},
 		"a server on http":           {documents: map[string]string{wellKnown + "/mcp": `{"resource":"{self}/mcp","authorization_servers":["http://as.example"]}`}, kind: fail.Refused, says: "http is only"},
 		"nothing published":          {kind: fail.Unavailable, says: "no metadata at"},
