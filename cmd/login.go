@@ -57,7 +57,7 @@ Without ACCOUNT, on a terminal, login lists the providers and asks which one.`,
   tokencli login moloni --grant password
   tokencli login acme --grant device_code
   tokencli login mollie/live --with-token < token.txt
-  tokencli login mollie --hand-over 'gh secret set MOLLIE_LOGIN'`,
+  tokencli login mollie --hand-over ci/save-to-github`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("%s takes one account, got %d", cmd.CommandPath(), len(args)).WithHint("%s --help", cmd.CommandPath())
