@@ -32,7 +32,7 @@ const deviceReply = `{"device_code":"the-device-code-0123456789","user_code":"WD
 // deviceServer answers in place of the network, so that its time is that of synctest.
 type deviceServer struct {
 	start string   // the answer to the device authorization request
-	polls []string // the answers to the polls, the last one from then on: a JSON object, `granted`, `unreachable` or `hang`
+	polls []string // the answers to the polls, the last one from then on: a JSON object, also with an access token, `granted`, `unreachable` or `hang`
 	sent  []url.Values
 	at    []time.Time
 }
@@ -59,7 +59,10 @@ func (s *deviceServer) RoundTrip(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
 		return nil, req.Context().Err()
 	case "granted":
-		text, status = granted, http.StatusOK
+		text = granted
+	}
+	if strings.Contains(text, `"access_token"`) {
+		status = http.StatusOK
 	}
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(text)), Header: http.Header{}}, nil
 }

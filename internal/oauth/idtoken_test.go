@@ -2,7 +2,11 @@ package oauth
 
 import (
 	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/credential"
@@ -35,6 +39,63 @@ func TestIDTokenClaims(t *testing.T) {
 	}
 	if c.checkIDToken(&Authorization{nonce: "n"}, "me", &Reply{}) == nil {
 		t.Error("a missing ID token was accepted")
+	}
+}
+
+// idToken returns a reply with an ID token of these claims.
+func idToken(claims string) string {
+	return `{"access_token":"a","id_token":"e30.` + base64.RawURLEncoding.EncodeToString([]byte(claims)) + `.s"}`
+}
+
+// A login by code sends a nonce, and takes only an ID token that holds it.
+func TestLoginChecksTheIDToken(t *testing.T) {
+	for _, fits := range []bool{true, false} {
+		var nonce string
+		p := newPeer(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, idToken(`{"iss":"https://a.example","aud":"me","exp":9999999999,"nonce":"`+nonce+`"}`))
+		})
+		c, by := p.standard(t), Registration{ID: "me", Secret: registration.Secret}
+		c.Definition.Issuer, c.Definition.Reply.IDToken = "https://a.example", provider.Names{"id_token"}
+		a := c.NewAuthorization("https://app.example/cb", []string{"openid"})
+		address, _, err := c.URL(t.Context(), by, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nonce = u.Query().Get("nonce"); len(nonce) < 43 {
+			t.Fatalf("the nonce %q has fewer than 256 bits", nonce)
+		}
+		if !fits {
+			nonce = "of-another-login"
+		}
+		if _, err := c.Exchange(t.Context(), by, a, theCode); fits != (err == nil) || err != nil && !fail.Is(err, fail.Refused) {
+			t.Errorf("the nonce fits: %t, %v", fits, err)
+		}
+	}
+}
+
+// A device login takes no ID token of another client or issuer.
+func TestPollChecksTheIDToken(t *testing.T) {
+	for claims, accepted := range map[string]bool{
+		`{"iss":"https://a.example","aud":"me","exp":9999999999}`:    true,
+		`{"iss":"https://a.example","aud":"other","exp":9999999999}`: false,
+		`{"iss":"https://b.example","aud":"me","exp":9999999999}`:    false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &deviceServer{start: deviceReply, polls: []string{idToken(claims)}}
+			c := s.client(t)
+			c.Definition.Issuer, c.Definition.Reply.IDToken = "https://a.example", provider.Names{"id_token"}
+			d, err := c.AuthorizeDevice(t.Context(), Registration{ID: "me"}, []string{"openid"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Poll(t.Context(), Registration{ID: "me"}, d); accepted != (err == nil) || err != nil && !fail.Is(err, fail.Refused) {
+				t.Errorf("%s: %v", claims, err)
+			}
+		})
 	}
 }
 

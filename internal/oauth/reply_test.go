@@ -335,6 +335,7 @@ func TestTokenTypeOfAReply(t *testing.T) {
 	// A token of a type that is not understood must not be used (RFC 6749 7.1).
 	for value, named := range map[string]string{
 		`"DPoP"`: "DPoP", `"mac"`: "mac", `"N_A"`: "N_A", "1": "1", "\"a\\nb\"": "a b", `["Bearer"]`: "Bearer", `"bearer x"`: "bearer x", "true": "true",
+		`"` + oldRefresh + `"`: "[redacted]",
 	} {
 		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","refresh_token":"`+newRefresh+`","token_type":`+value+`}`))
 		e := failure(t, err)
