@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -563,4 +564,17 @@ func TestHTTPSProxy(t *testing.T) {
 			t.Error(out)
 		}
 	})
+}
+
+// A failure of the transport that is explained in no other way is quoted, without the secrets of the request.
+func TestOtherFailuresOfTheTransportAreMasked(t *testing.T) {
+	p := newPeer(t, replies(http.StatusOK, granted))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := p.standard(t).unreachable(req, errors.New("odd header "+oldRefresh), []string{oldRefresh})
+	if text := e.Error(); !strings.Contains(text, "cannot be reached: odd header [redacted]") {
+		t.Error(text)
+	}
 }
