@@ -84,7 +84,7 @@ func (p *plan) listen(a *oauth.Authorization) (*callback.Receiver, error) {
 // registered.
 func (p *plan) askRedirectURI() (uri string, err error) {
 	if uri = p.redirectURI(); uri == "" && p.flags.Ask != nil {
-		p.tell("%s sends you to an address of your own, the redirect URI, which is registered with the client: %s",
+		p.tell("Enter the redirect URI that you registered with %s. Where to register one: %s",
 			p.definition.Title, p.definition.ClientPlace())
 		if uri, err = p.flags.Ask.Ask("Redirect URI"); err != nil {
 			return "", err

@@ -119,9 +119,9 @@ func (p *plan) explainRegistration() {
 		p.tell("Register this redirect URI exactly as shown: %s", uri)
 	}
 	if p.definition.SecretRequired() {
-		p.tell("Then enter its id and secret here. They are kept with the login, so you are asked only once.")
+		p.tell("Then enter its id and secret here. They are kept with the login.")
 	} else {
-		p.tell("Then enter its id here. It is kept with the login, so you are asked only once.")
+		p.tell("Then enter its id here. It is kept with the login.")
 	}
 }
 
