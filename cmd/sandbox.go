@@ -207,7 +207,7 @@ func loopbackOnly(address string) error {
 	}
 	addr, err := netip.ParseAddr(host)
 	if host != "localhost" && (err != nil || !addr.IsLoopback()) {
-		return usage("the sandbox listens on addresses of this machine only").WithHint("such as 127.0.0.1:8977")
+		return usage("--listen takes only addresses of this machine").WithHint("such as 127.0.0.1:8977")
 	}
 	return nil
 }
