@@ -176,3 +176,16 @@ func TestAuthParams(t *testing.T) {
 		}
 	}
 }
+
+// The address of an issuer or a resource is https, or http on this machine, and has no user, query or fragment.
+func TestAddressesOfIssuers(t *testing.T) {
+	for address, usable := range map[string]bool{
+		"https://as.example/t1": true, "http://127.0.0.1:1": true,
+		"http://as.example": false, "ftp://as.example": false, "as.example": false, "https://me@as.example": false,
+		"https://as.example?a=b": false, "https://as.example#a": false,
+	} {
+		if _, err := checkIssuer(address); usable != (err == nil) || err != nil && !fail.Is(err, fail.Usage) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
