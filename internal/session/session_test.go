@@ -598,3 +598,31 @@ func TestAnotherClientIsNotServed(t *testing.T) {
 	mustFail(t, err, fail.LoginNeeded, "names another client")
 	w.asked(moloniOn, 0)
 }
+
+// An input that the definition got after the login is not guessed.
+func TestLoginBeforeAnInputIsNotUsed(t *testing.T) {
+	w := newWorld(t)
+	c := w.login(moloniOn)
+	d, err := w.session().Catalog.Find(moloniOn.Provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = d.Clone()
+	d.Inputs = append(d.Inputs, provider.Input{Name: "region", Default: "eu"})
+	mustFail(t, w.session().mayUse(c, d), fail.LoginNeeded, "has an input region")
+}
+
+// What the provider has revoked is deleted, although the call was interrupted meanwhile.
+func TestInterruptedRevoke(t *testing.T) {
+	w := newWorld(t)
+	w.login(moneybird)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.onArrival("revoke", cancel)
+	_ = w.session().Revoke(ctx, moneybird, false)
+	if ctx.Err() == nil {
+		t.Fatal("nothing was revoked")
+	}
+	if _, err := w.session().Store.Get(t.Context(), moneybird); !absent(err) {
+		t.Errorf("the login is still here: %v", err)
+	}
+}
