@@ -200,6 +200,37 @@ func TestVaultTakesOver(t *testing.T) {
 	tm.asked(moloniOn, 2)
 }
 
+// After a refusal, the refresh token that another machine stored meanwhile is left to that machine while it refreshes.
+func TestVaultRefusedWhileAnotherRefreshes(t *testing.T) {
+	tm := newTeam(t)
+	tm.share(moloniOn)
+	tm.expired(moloniOn)
+	tm.fault(sandbox.Fault{On: "refresh", Kind: "error", Error: "invalid_grant"})
+	var once sync.Once
+	tm.onArrival("refresh", func() {
+		once.Do(func() {
+			v := tm.machine("other").Store
+			c, err := v.Get(t.Context(), moloniOn)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			next := *c
+			next.RefreshToken = "of-the-other-machine"
+			if err := v.Swap(t.Context(), c, &next); err != nil {
+				t.Error(err)
+				return
+			}
+			tm.marked("other", moloniOn)
+		})
+	})
+	s := tm.machine("here")
+	s.bounds.Lock = 2 * time.Second
+	_, err := s.Token(t.Context(), moloniOn, 0)
+	mustFail(t, err, fail.Store, "is being refreshed on ")
+	tm.asked(moloniOn, 1)
+}
+
 // down makes the server answer as a sealed one to the requests for which which returns true.
 func (tm *team) down(which func(r *http.Request) bool) {
 	tm.vault.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
