@@ -63,7 +63,7 @@ func (c *Client) pushRefused(a *answer, object map[string]any, redirectURI strin
 	if e.Fail.Kind != fail.Refused {
 		return e
 	}
-	f := fail.New(fail.Refused, "%s refused the authorization request: %s (status %d)", c.Definition.Title, c.said(a, object), a.status)
+	f := fail.New(fail.Refused, "%s refused the authorization request: %s", c.Definition.Title, a.withStatus(c.said(a, object)))
 	switch e.Code {
 	case "invalid_client", "unauthorized_client":
 		f.Advise(fail.DoCheckClient, c.Definition.ClientPlace())

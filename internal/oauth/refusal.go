@@ -187,6 +187,15 @@ func (c *Client) said(a *answer, object map[string]any) string {
 	return fmt.Sprintf("status %d", a.status)
 }
 
+// withStatus adds the status to what a provider said, unless that is all there is.
+func (a *answer) withStatus(words string) string {
+	status := fmt.Sprintf("status %d", a.status)
+	if words == status {
+		return words
+	}
+	return words + " (" + status + ")"
+}
+
 // refusal is the failure of an answer that is no success.
 func (c *Client) refusal(a *answer, object map[string]any) *Error {
 	code, _ := textAt(object, c.Definition.Errors.Code)
@@ -198,14 +207,18 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 	switch meaning {
 	case isDead:
 		if code != "invalid_grant" {
-			words += fmt.Sprintf(" (status %d)", a.status)
+			words = a.withStatus(words)
 		}
 		e.Fail = fail.New(fail.LoginNeeded, "%s refused the login: %s", title, words)
 	case isBusy, isUnknown:
 		e.Fail, e.RetryAfter = c.later(a, words)
 	default:
-		e.Fail = fail.New(fail.Refused, "%s refused: %s (status %d)", title, words, a.status).
-			Advise(fail.DoCheckClient, c.Definition.ClientPlace())
+		e.Fail = fail.New(fail.Refused, "%s refused: %s", title, a.withStatus(words))
+		if code == "invalid_scope" {
+			e.Fail.Advise(fail.DoNarrowScopes)
+		} else {
+			e.Fail.Advise(fail.DoCheckClient, c.Definition.ClientPlace())
+		}
 	}
 	return e
 }
@@ -214,7 +227,7 @@ func (c *Client) refusal(a *answer, object map[string]any) *Error {
 func (c *Client) later(a *answer, words string) (*fail.Error, time.Duration) {
 	title := c.Definition.Title
 	if a.status >= 500 && a.status != http.StatusServiceUnavailable || a.status == http.StatusRequestTimeout || a.status == http.StatusProxyAuthRequired {
-		return fail.New(fail.Unavailable, "%s has a problem: %s (status %d)", title, words, a.status), 0
+		return fail.New(fail.Unavailable, "%s has a problem: %s", title, a.withStatus(words)), 0
 	}
 	f := fail.New(fail.Unavailable, "%s asks to retry later: %s", title, words)
 	wait, _ := c.retryAfter(a)

@@ -257,3 +257,21 @@ func TestADefinitionListsWhatEndsALogin(t *testing.T) {
 		}
 	}
 }
+
+func TestRefusalSaysWhatToDo(t *testing.T) {
+	for body, test := range map[string]struct {
+		status int
+		words  string
+		do     fail.Action
+	}{
+		`{"error":"invalid_scope"}`:  {400, "Mollie refused: invalid_scope (status 400)", fail.DoNarrowScopes},
+		`{"error":"invalid_client"}`: {401, "Mollie refused: invalid_client (status 401)", fail.DoCheckClient},
+		`{}`:                         {413, "Mollie refused: status 413", fail.DoCheckClient},
+	} {
+		_, err := refresh(newPeer(t, replies(test.status, body)).client(t, "mollie"))
+		e := failure(t, err)
+		if e.Error() != test.words || e.Fail.Do != test.do {
+			t.Errorf("%s: %v, advice %d", body, e, e.Fail.Do)
+		}
+	}
+}

@@ -17,7 +17,7 @@ func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Met
 	p.discovering.Lock()
 	defer p.discovering.Unlock()
 	issuer := d.Issuer
-	if d.Resource != "" && (issuer == "" || len(d.Scopes.Default) == 0) {
+	if d.Resource != "" && (issuer == "" || len(p.chosenScopes()) == 0) {
 		m, validity, err := p.discovery(d).Resource(ctx, d.Resource)
 		if err != nil {
 			return nil, err
