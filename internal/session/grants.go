@@ -3,11 +3,14 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/oauth"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/refresh"
 )
 
@@ -19,6 +22,38 @@ func (p *plan) static() *credential.Credential {
 	c.ObtainedAt = p.now()
 	c.Generation++
 	return &c
+}
+
+// scopes returns the scopes that the login requests. Those for which its request has no place are not requested, so they
+// are not taken for granted either.
+func (p *plan) scopes() []string {
+	scopes := p.lookup.scopes()
+	if len(scopes) == 0 || p.takesScopes() {
+		return scopes
+	}
+	p.tell("warning: %s takes no scopes with this grant; not requested: %s", p.definition.Title, printable(scopes))
+	return nil
+}
+
+func (p *plan) takesScopes() bool {
+	path := "token." + string(p.grant)
+	switch p.grant {
+	case credential.AuthorizationCode:
+		path = "authorize"
+	case credential.DeviceCode:
+		path = "device_authorization"
+	}
+	d := p.client.Definition
+	request := d.Request(path)
+	if request == nil {
+		return true // what is not described has a place for everything
+	}
+	for _, values := range d.Params(provider.KindAt(path), request) {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "{scope}") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // mint obtains a token without the user.
