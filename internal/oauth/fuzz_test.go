@@ -58,8 +58,8 @@ func checkError(t *testing.T, err error, a *answer) {
 	if never := []int{404, 407, 408, 429}; e.Ended && (a.status >= 500 || a.status >= 300 && a.status < 400 || slices.Contains(never, a.status)) {
 		t.Errorf("status %d ends a login", a.status)
 	}
-	if e.Salvage != nil && !credential.Printable(e.Salvage.RefreshToken.Reveal()) {
-		t.Error("an unprintable token is salvaged")
+	if e.Salvage != nil && !credential.ValidRefreshToken(e.Salvage.RefreshToken.Reveal()) {
+		t.Error("what is no refresh token is salvaged")
 	}
 }
 
@@ -70,7 +70,7 @@ func FuzzReply(f *testing.F) {
 		`{"accessToken":"a","accessTokenExpirationDate":"2026-11-22T13:00:00.123456789Z"}`,
 		`{"access_token":"a","expires_in":1e999,"scope":["a",null,{"b":1}]}`, `{"access_token":"a"}{}`,
 		`{"error":"invalid_grant","error_description":"` + plantedSecret + `"}`, `{"access_token":"a","access_token":7}`,
-		strings.Repeat(`{"access_token":`, 200),
+		strings.Repeat(`{"access_token":`, 200), `{"access_token":"a","refresh_token":"with a space"}`, `{"access_token":"a\u0000b","refresh_token":"with a space"}`,
 	} {
 		f.Add(200, []byte(seed), "Sun, 22 Nov 2026 12:00:00 GMT")
 	}
@@ -87,7 +87,7 @@ func FuzzReply(f *testing.F) {
 			if status < 200 || status > 299 {
 				t.Errorf("status %d grants a token", status)
 			}
-			if !credential.Printable(r.AccessToken.Reveal()) || r.RefreshToken != "" && !credential.Printable(r.RefreshToken.Reveal()) || !credential.Printable(r.TokenType) {
+			if !credential.Printable(r.AccessToken.Reveal()) || r.RefreshToken != "" && !credential.ValidRefreshToken(r.RefreshToken.Reveal()) || !credential.Printable(r.TokenType) {
 				t.Errorf("%q, %q, %q", r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.TokenType)
 			}
 			for _, at := range []time.Time{r.AccessExpiresAt, r.RefreshExpiresAt} {
