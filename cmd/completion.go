@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -174,16 +175,8 @@ func (a *app) completeProviders(_ *cobra.Command, given []string, _ string) ([]s
 
 // completeScopes offers the scopes of the provider that is named, after those in the same list.
 func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]string, cobra.ShellCompDirective) {
-	s, err := a.open()
-	if err != nil || len(given) == 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	name, err := account.Parse(given[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	d, err := s.Catalog.Find(name.Provider)
-	if err != nil {
+	d := a.definitionOf(given)
+	if d == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	list := word[:strings.LastIndexAny(word, ", ")+1]
@@ -198,16 +191,8 @@ func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]s
 
 // completeInputs offers the names of the provider's inputs.
 func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
-	s, err := a.open()
-	if err != nil || len(given) == 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	name, err := account.Parse(given[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	d, err := s.Catalog.Find(name.Provider)
-	if err != nil {
+	d := a.definitionOf(given)
+	if d == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var offers []string
@@ -215,6 +200,26 @@ func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]stri
 		offers = append(offers, cobra.CompletionWithDesc(input.Name+"=", redact.Printable(input.Prompt)))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// definitionOf returns the definition of the account that is typed first, or nil.
+func (a *app) definitionOf(given []string) *provider.Definition {
+	if len(given) == 0 {
+		return nil
+	}
+	s, err := a.open()
+	if err != nil {
+		return nil
+	}
+	name, err := account.Parse(given[0])
+	if err != nil {
+		return nil
+	}
+	d, err := s.Catalog.Find(name.Provider)
+	if err != nil {
+		return nil
+	}
+	return d
 }
 
 // completeExec offers accounts before -- and commands after it. Cobra adds a -- of its own where the user typed none.
