@@ -77,6 +77,18 @@ func (tm *vaultTeam) crowd(machines ...string) []outcome {
 	return all
 }
 
+// mustAgreeOnOne fails unless all processes printed the token of one refresh, and no file of theirs holds one.
+func (tm *vaultTeam) mustAgreeOnOne(what any, all []outcome, got tally) {
+	tm.t.Helper()
+	tm.mustAgree(what, all)
+	if want := (tally{sent: 1, spent: 1}); got != want {
+		tm.t.Errorf("%v: %v, want %v", what, got, want)
+	}
+	if rescues := tm.mustKeepNothing(); rescues != nil {
+		tm.t.Errorf("%v: rescue files %q", what, rescues)
+	}
+}
+
 // mustAgree fails unless all processes printed the same token.
 func (tm *vaultTeam) mustAgree(what any, all []outcome) {
 	tm.t.Helper()
@@ -132,13 +144,7 @@ func (tm *vaultTeam) killRound(at moment, lost bool) {
 		}
 		return
 	}
-	tm.mustAgree(at, all)
-	if want := (tally{sent: 1, spent: 1}); got != want {
-		tm.t.Errorf("%v: %v, want %v", at, got, want)
-	}
-	if rescues := tm.mustKeepNothing(); rescues != nil {
-		tm.t.Errorf("%v: rescue files %q", at, rescues)
-	}
+	tm.mustAgreeOnOne(at, all, got)
 }
 
 // A machine whose process was killed before the refresh token was spent does not come back: one of the others

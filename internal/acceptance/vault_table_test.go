@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/acceptance/harness"
-	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // vaultShop is a team with a login of moloni-on in a real Vault, and everything that the rows of the table in
@@ -62,20 +61,8 @@ func newVaultShop(t *testing.T) *vaultShop {
 func newShopAt(t *testing.T, address string) *vaultShop {
 	t.Helper()
 	s := &vaultShop{t: t, dir: t.TempDir(), address: address}
-	var err error
-	if s.env, err = harness.NewEnvironment(filepath.Join(s.dir, "home"), filepath.Join(s.dir, "key.txt")); err != nil {
-		t.Fatal(err)
-	}
-	if s.sandbox, err = harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.sandbox.Stop() })
-	if err := s.sandbox.Variables(s.env); err != nil {
-		t.Fatal(err)
-	}
-	maps.Copy(s.env, map[string]string{
-		"TOKENCLI_STORE": "vault", "VAULT_ADDR": s.address, "VAULT_TOKEN": "root", "BROWSER": "fakebrowser",
-		"TOKENCLI_STATE_DIR": filepath.Join(s.dir, "state"), "PATH": os.Getenv("PATH"),
+	s.env, s.sandbox = atVault(t, s.dir, map[string]string{
+		"VAULT_ADDR": s.address, "VAULT_TOKEN": "root", "TOKENCLI_STATE_DIR": filepath.Join(s.dir, "state"),
 	})
 	delete(s.env, "TOKENCLI_FILE_KEY")
 	if exit, _, stderr := s.run(nil, "login", "moloni-on"); exit != 0 {

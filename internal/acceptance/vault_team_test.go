@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/acceptance/harness"
-	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // vaultTeam is machines that share a real Vault server and a sandbox.
@@ -49,23 +48,7 @@ func newDiskTeam(t *testing.T) *vaultTeam {
 func logInTeam(t *testing.T, v *vaultServer, g *gate) *vaultTeam {
 	t.Helper()
 	tm := &vaultTeam{t: t, dir: t.TempDir(), vault: v, gate: g, secrets: []string{v.token}}
-	var err error
-	if tm.env, err = harness.NewEnvironment(filepath.Join(tm.dir, "home"), filepath.Join(tm.dir, "key.txt")); err != nil {
-		t.Fatal(err)
-	}
-	if tm.sandbox, err = harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tm.sandbox.Stop() })
-	if err := tm.sandbox.Variables(tm.env); err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{
-		"TOKENCLI_STORE": "vault", "VAULT_ADDR": v.address, "VAULT_TOKEN": v.token, "VAULT_CACERT": v.ca,
-		"BROWSER": "fakebrowser", "PATH": os.Getenv("PATH"),
-	} {
-		tm.env[name] = value
-	}
+	tm.env, tm.sandbox = atVault(t, tm.dir, map[string]string{"VAULT_ADDR": v.address, "VAULT_TOKEN": v.token, "VAULT_CACERT": v.ca})
 	if g != nil {
 		g.lead(t, g.provider, tm.sandbox.URL, nil)
 		tm.env["VAULT_ADDR"] = g.vault.URL

@@ -1,14 +1,15 @@
 package acceptance
 
 import (
-	"bufio"
-	"context"
+	"maps"
 	"os"
-	"os/exec"
-	"strings"
+	"path/filepath"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
+	"github.com/tokencli/tokencli/internal/sandbox"
 	"github.com/tokencli/tokencli/internal/store/vaultfake"
 )
 
@@ -37,23 +38,28 @@ func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 
 // startVault starts the real server.
 func startVault(binary string) (address string, stop func(), err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary, "-root", "root")
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	host, stop, err := startServer(binary, "-root", "root")
+	return "http://" + host, stop, err
+}
+
+// atVault starts a stand-in, and returns it with the environment of a user whose store is the Vault of the settings.
+func atVault(t *testing.T, dir string, settings map[string]string) (harness.Environment, *harness.Sandbox) {
+	t.Helper()
+	env, err := harness.NewEnvironment(filepath.Join(dir, "home"), filepath.Join(dir, "key.txt"))
 	if err != nil {
-		cancel()
-		return "", nil, err
+		t.Fatal(err)
 	}
-	stop = func() { cancel(); _ = cmd.Wait() }
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	s, err := harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow})
 	if err != nil {
-		stop()
-		return "", nil, err
+		t.Fatal(err)
 	}
-	return "http://" + strings.TrimSpace(line), stop, nil
+	t.Cleanup(func() { _ = s.Stop() })
+	if err := s.Variables(env); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(env, map[string]string{"TOKENCLI_STORE": "vault", "BROWSER": "fakebrowser", "PATH": os.Getenv("PATH")})
+	maps.Copy(env, settings)
+	return env, s
 }
 
 type cleanup struct{ ts *testscript.TestScript }
