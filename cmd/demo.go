@@ -243,17 +243,17 @@ func (d *demo) dialect() []string {
 	for _, e := range d.events {
 		switch e.Operation {
 		case "authorize":
-			code = redirectKind(value(e, "redirect_uri", "redirectUri"))
+			code = redirectKind(parameter(e, "redirect_uri", "redirectUri").Value)
 		case "token":
-			request = e.Method + " " + placeOf(e, "grant_type", "grantType", "clientId")
-			secret = placeOf(e, "client_secret", "clientSecret", "Basic")
+			request = e.Method + " " + parameter(e, "grant_type", "grantType", "clientId").In
+			secret = parameter(e, "client_secret", "clientSecret", "Basic").In
 		case "refresh":
 			refresh = "kept"
 			if strings.Contains(e.Reason, "the old refresh token is spent") {
 				refresh = "replaced"
 			}
 		case "api":
-			api = placeOf(e, "access_token", "Bearer")
+			api = parameter(e, "access_token", "Bearer").In
 		case "revoke":
 			revoke = e.Method
 		}
@@ -261,33 +261,21 @@ func (d *demo) dialect() []string {
 	return []string{code, request, secret, refresh, api, revoke}
 }
 
-// placeOf returns where a request holds the first of its parameters that has one of the names.
-func placeOf(e sandbox.Event, names ...string) string {
+// parameter returns the first parameter of a request that has one of the names.
+func parameter(e sandbox.Event, names ...string) sandbox.Parameter {
 	for _, p := range e.Parameters {
 		if slices.Contains(names, p.Name) {
-			return p.In
+			return p
 		}
 	}
-	return "-"
-}
-
-func value(e sandbox.Event, names ...string) string {
-	for _, p := range e.Parameters {
-		if slices.Contains(names, p.Name) {
-			return p.Value
-		}
-	}
-	return ""
+	return sandbox.Parameter{In: "-"}
 }
 
 func redirectKind(uri string) string {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1":
-		return "pasted"
-	default:
+	if u, err := url.Parse(uri); err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1") {
 		return u.Scheme
 	}
+	return "pasted"
 }
 
 func freePort(ctx context.Context) (string, error) {
