@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
@@ -48,12 +46,7 @@ func (p *plan) takesScopes() bool {
 	if request == nil {
 		return true // what is not described has a place for everything
 	}
-	for _, values := range d.Params(provider.KindAt(path), request) {
-		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "{scope}") }) {
-			return true
-		}
-	}
-	return false
+	return d.Params(provider.KindAt(path), request).Hold("{scope}")
 }
 
 // mint obtains a token without the user.
