@@ -53,7 +53,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 		add("authorize", a.URL, only(a.PAR, "pushed to the server first (RFC 9126)"), "parameters: "+names(d, "authorize"), "PKCE: "+a.PKCE, "state: "+state(a), codeLife(a.CodeLife))
 	}
 	for _, input := range d.Inputs {
-		add("input "+input.Name, input.Prompt, matching(input.Pattern), defaultOf(input.Default))
+		add("input "+input.Name, input.Prompt, only(input.Pattern != "", "matches: "+input.Pattern), only(input.Default != "", "default: "+input.Default))
 	}
 	for _, r := range requests {
 		if d.Request(r.path) != nil {
@@ -99,20 +99,6 @@ var requests = []struct{ name, path string }{
 	{"token exchange", "token.token_exchange"},
 	{"refresh", "token.refresh"},
 	{"revoke", "revoke.request"},
-}
-
-func matching(pattern string) string {
-	if pattern == "" {
-		return ""
-	}
-	return "matches: " + pattern
-}
-
-func defaultOf(value string) string {
-	if value == "" {
-		return ""
-	}
-	return "default: " + value
 }
 
 func client(c *oauth.Config) []string {
