@@ -46,7 +46,7 @@ func (s *Session) Reach(ctx context.Context, provider string) (*oauth.Reached, e
 	if err != nil {
 		return nil, err
 	}
-	client, err := s.clientOf(ctx, &credential.Credential{Account: l.name, Inputs: inputs})
+	client, err := s.clientWith(ctx, d, &credential.Credential{Account: l.name, Inputs: inputs})
 	if err != nil {
 		return nil, err
 	}

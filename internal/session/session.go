@@ -263,7 +263,7 @@ func (s *Session) clientFor(ctx context.Context, name account.Name) (*oauth.Clie
 			return nil, err
 		}
 	}
-	return s.clientOf(ctx, c)
+	return s.clientWith(ctx, d, c)
 }
 
 // clientOf returns a client for a login, with its inputs and kept fields.
@@ -272,6 +272,11 @@ func (s *Session) clientOf(ctx context.Context, c *credential.Credential) (*oaut
 	if err != nil {
 		return nil, err
 	}
+	return s.clientWith(ctx, d, c)
+}
+
+// clientWith is clientOf for a caller that has read the definition.
+func (s *Session) clientWith(ctx context.Context, d *provider.Definition, c *credential.Credential) (*oauth.Client, error) {
 	values, err := s.values(c, d)
 	if err != nil {
 		return nil, err
@@ -312,7 +317,7 @@ func (s *Session) refresher() *refresh.Refresher {
 		if err := r.CheckIssuer(c, d); err != nil { // before another issuer is asked for metadata
 			return nil, err
 		}
-		return s.clientOf(ctx, c)
+		return s.clientWith(ctx, d, c)
 	}
 	return r
 }
