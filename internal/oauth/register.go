@@ -73,7 +73,7 @@ func (c *Client) Register(ctx context.Context, grant, redirectURI string, scopes
 
 func (c *Client) clientMetadata(grant, redirectURI string, scopes []string) clientMetadata {
 	m := clientMetadata{
-		Name: "tokencli", GrantTypes: []string{grantType(grant)}, ResponseTypes: []string{},
+		Name: "tokencli", GrantTypes: []string{provider.KindAt("token." + grant).GrantType()}, ResponseTypes: []string{},
 		Scope: strings.Join(scopes, " "), ClientAuth: c.authOf(grant),
 	}
 	if c.CanRefresh() && (c.server.GrantTypes == nil || slices.Contains(c.server.GrantTypes, "refresh_token")) {
@@ -86,14 +86,6 @@ func (c *Client) clientMetadata(grant, redirectURI string, scopes []string) clie
 		}
 	}
 	return m
-}
-
-// grantType returns the grant_type of a grant (RFC 6749 4.1.3 and others).
-func grantType(grant string) string {
-	if grant == "device_code" {
-		return "urn:ietf:params:oauth:grant-type:device_code"
-	}
-	return grant
 }
 
 // authOf returns how the client will authenticate: not at all if the server allows that, unless the grant is nothing

@@ -53,6 +53,11 @@ func TestRegistrationRequest(t *testing.T) {
 			"authorization_code", "https://app.example/callback", nil,
 			`{"client_name":"tokencli","grant_types":["authorization_code"],"redirect_uris":["https://app.example/callback"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post"}`, "client_secret_post",
 		},
+		"an assertion": {
+			Metadata{ClientAuth: []string{"client_secret_basic"}},
+			"jwt_bearer", "", nil,
+			`{"client_name":"tokencli","grant_types":["urn:ietf:params:oauth:grant-type:jwt-bearer","refresh_token"],"response_types":[],"token_endpoint_auth_method":"client_secret_basic"}`, "client_secret_basic",
+		},
 		"client credentials": {
 			Metadata{ClientAuth: []string{"none", "client_secret_basic"}},
 			"client_credentials", "", nil,

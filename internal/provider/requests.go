@@ -129,6 +129,16 @@ func KindAt(path string) Kind {
 	return all[slices.IndexFunc(all, func(k Kind) bool { return k.Path == path })]
 }
 
+// GrantType returns the grant_type that the RFCs prescribe for this kind; empty: it has none.
+func (k Kind) GrantType() string {
+	for _, pair := range k.standard {
+		if pair[0] == "grant_type" {
+			return pair[1]
+		}
+	}
+	return ""
+}
+
 // Request returns the request that the definition describes at the path of a kind, or nil. That of
 // authorize is made of the parts it has.
 func (d *Definition) Request(path string) *Request {
