@@ -46,9 +46,9 @@ func random() string {
 // URL returns the address to which the user's browser goes. Where the request is pushed to the server first (RFC
 // 9126), the address works only once and for validFor; 0: the server sets no limit.
 func (c *Client) URL(ctx context.Context, r Registration, a *Authorization) (address string, validFor time.Duration, err error) {
-	request := c.Definition.Request("authorize")
-	if request.URL == "" {
-		return "", 0, c.unknown("authorize.url")
+	request, err := c.request("authorize")
+	if err != nil {
+		return "", 0, err
 	}
 	u, err := url.Parse(request.URL)
 	if err != nil {
