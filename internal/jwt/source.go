@@ -78,8 +78,8 @@ func (s *Source) Available() error {
 	return nil
 }
 
-// readFile reads a file with a JWT, and returns its path as it can be shown as well. Who else may read it does not matter: Kubernetes and CI systems write files
-// that everyone in the container can read.
+// readFile reads a file with a JWT, and returns its path as it can be shown as well. Who else may read it does not
+// matter: Kubernetes and CI systems write files that everyone in the container can read.
 func readFile(path string) (shown, text string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
