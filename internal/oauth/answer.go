@@ -88,6 +88,19 @@ func (c *Client) object(a *answer) (object map[string]any, what string) {
 	return nil, "something other than a JSON object"
 }
 
+// accepted returns the object of a successful answer. What refused makes of another is the failure.
+func (c *Client) accepted(a *answer, refused func(*answer, map[string]any) *Error) (map[string]any, error) {
+	object, what := c.object(a)
+	code, _ := textAt(object, c.Definition.Errors.Code)
+	switch {
+	case object == nil && a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable: // which may be plain text
+		return nil, c.nonsense(a, what)
+	case a.status < 200, a.status > 299, code != "": // some servers report an error with status 200
+		return nil, refused(a, object)
+	}
+	return object, nil
+}
+
 // form reads a form-encoded reply, which servers send with all kinds of Content-Type, as an object. A token
 // holds no space, so a plus sign in one is a plus sign that was not encoded.
 func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool) {

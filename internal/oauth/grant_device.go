@@ -52,13 +52,9 @@ func (c *Client) AuthorizeDevice(ctx context.Context, r Registration, scopes []s
 	if err != nil {
 		return nil, err
 	}
-	object, what := c.object(a)
-	code, _ := textAt(object, c.Definition.Errors.Code)
-	switch {
-	case object == nil && a.status != 429 && a.status != 503:
-		return nil, c.nonsense(a, what)
-	case a.status < 200, a.status > 299, code != "":
-		return nil, c.refusal(a, object)
+	object, err := c.accepted(a, c.refusal)
+	if err != nil {
+		return nil, err
 	}
 	return c.readDevice(a, request.URL, object, scopes)
 }

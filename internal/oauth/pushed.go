@@ -42,13 +42,9 @@ func (c *Client) push(ctx context.Context, r Registration, redirectURI string, p
 	if err != nil {
 		return nil, 0, err
 	}
-	object, what := c.object(a)
-	code, _ := textAt(object, c.Definition.Errors.Code)
-	switch {
-	case object == nil && a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable:
-		return nil, 0, c.nonsense(a, what)
-	case a.status < 200, a.status > 299, code != "":
-		return nil, 0, c.pushRefused(a, object, redirectURI)
+	object, err := c.accepted(a, func(a *answer, object map[string]any) *Error { return c.pushRefused(a, object, redirectURI) })
+	if err != nil {
+		return nil, 0, err
 	}
 	reference := stringAt(object, provider.Names{"request_uri"})
 	if !credential.Printable(reference) {
