@@ -31,10 +31,7 @@ func presentation(s *session.Session, o tokenOptions) (presenter, error) {
 		return nil, usage("%s does not take the token in the query", d.Title).
 			WithHint("curl -H \"$(tokencli token %s --header)\" https://...", o.given)
 	}
-	return func(c *session.Credential) (session.Presentation, error) {
-		p, _, err := s.Presentation(c)
-		return p, err
-	}, nil
+	return func(c *session.Credential) (session.Presentation, error) { return s.PresentationOf(d, c) }, nil
 }
 
 func (a *app) printToken(c *session.Credential, o tokenOptions, present presenter, githubEnv string) error {

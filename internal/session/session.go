@@ -185,12 +185,17 @@ func (s *Session) Presentation(c *credential.Credential) (Presentation, string, 
 	if err != nil {
 		return Presentation{}, "", err
 	}
+	p, err := s.PresentationOf(d, c)
+	return p, d.Title, err
+}
+
+// PresentationOf is Presentation for a caller that has read the definition.
+func (s *Session) PresentationOf(d *provider.Definition, c *credential.Credential) (Presentation, error) {
 	values, err := s.values(c, d)
 	if err != nil {
-		return Presentation{}, "", err
+		return Presentation{}, err
 	}
-	p, err := oauth.NewPresentation(d, values)
-	return p, d.Title, err
+	return oauth.NewPresentation(d, values)
 }
 
 // values returns what fills the placeholders of a definition for a login.
