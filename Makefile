@@ -41,7 +41,7 @@ vault-soak: ## drive the vault store: many machines, kills, outages, thousands o
 CONFORMANCE_FLAGS ?=
 
 .PHONY: conformance
-conformance: ## log in to OAuth servers of other authors (built on first use; oidc-provider needs npm), also with the keychain
+conformance: ## log in at third-party OAuth servers (built on first use; oidc-provider needs npm), also with the keychain
 	@set -e; TOKENCLI_TEST_OIDC_PROVIDER=$$(.ci/tools oidc-provider); TOKENCLI_TEST_ZITADEL=$$(.ci/tools zitadel); \
 	export TOKENCLI_TEST_OIDC_PROVIDER TOKENCLI_TEST_ZITADEL; \
 	$(WITH_KEYRING) go test $(CONFORMANCE_FLAGS) -count=1 -run '^TestConformance$$' ./internal/acceptance

@@ -42,7 +42,7 @@ whether each provider in use can be reached, and the clock. Each finding is ok, 
 warnings and problems come with a fix. It takes 15 seconds at most.
 
 Nothing is changed or refreshed. To test the store, doctor writes a record of its own and deletes it at
-once; a Vault is asked what its token may do instead.
+once; for Vault, it only asks what the token is allowed to do.
 A provider gets one request for its front page, with nothing in it that belongs to you.
 
 The exit code is 0 if there is no problem, else that of the first one: 2 for what is set wrong on
@@ -60,7 +60,7 @@ this machine (settings, variables, port, certificates, clock), 3 or 4 for an acc
 	}
 	f := c.Flags()
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
-	f.StringVar(&o.bundle, "bundle", "", "also write a report for an issue to the new `FILE`, without secrets and names")
+	f.StringVar(&o.bundle, "bundle", "", "also write a report for an issue to the new `FILE`, without secrets or names")
 	f.BoolVar(&o.offline, "offline", false, "ask no provider: leave out reachability and the clock")
 	return c
 }

@@ -40,7 +40,7 @@ machine, tokencli listens there. With urn:ietf:wg:oauth:2.0:oob, the provider sh
 other, you paste the URL that the browser ends up on. While tokencli listens, it accepts a pasted URL or code
 as well, so a login also works over SSH.
 
-With --grant device_code, where the provider has it, you approve the login on another device, such as your
+With --grant device_code, if the provider supports it, you approve the login on another device, such as your
 phone: tokencli shows a code and the address to open there.
 
 The client id and secret come from --client-id, the environment, config.yaml or the stored login; on a
@@ -94,7 +94,7 @@ func (o *loginOptions) declare(f *pflag.FlagSet, timeout *duration) {
 	f.Var(timeout, "timeout", "wait at most `DURATION` for the login")
 	f.StringVar(&o.Receive.TLSCert, "tls-cert", "", "use the certificate in `FILE` for an https redirect URI of this machine")
 	f.StringVar(&o.Receive.TLSKey, "tls-key", "", "use the private key in `FILE` for --tls-cert")
-	f.BoolVar(&o.Yes, "yes", false, "do not ask for confirmation of the issuer that a protected resource names")
+	f.BoolVar(&o.Yes, "yes", false, "do not ask to confirm the issuer that a protected resource names")
 	f.BoolVar(&o.withToken, "with-token", false, "read a static token, such as an API key, from stdin and keep it; do not contact the provider")
 	f.BoolVar(&o.withRefreshToken, "with-refresh-token", false, "read the refresh token of another tool's login from stdin, refresh once and keep the result")
 	f.Var(&o.handOver, "hand-over", "pass the new login as JSON to the stdin of `CMD` and keep nothing")

@@ -65,7 +65,7 @@ With --, it runs CMD (by default your shell) with these settings, and ends when 
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "listen on `HOST:PORT` of this machine; port 0 picks a free one")
 	f.StringArrayVar(&o.providers, "provider", nil, "serve `PROVIDER` only; may be repeated (default: all five)")
 	f.StringArrayVar(&o.definitions, "definition", nil, "serve a stand-in made from `FILE`; may be repeated")
-	f.StringVar(&o.consent, "consent", "ask", "what the consent page does, `ACTION`: ask, allow or deny")
+	f.StringVar(&o.consent, "consent", "ask", "have the consent page do `ACTION`: ask, allow or deny")
 	f.Var(&o.accessLife, "access-life", "let access tokens expire after `DURATION` (default: as the provider documents it)")
 	f.Var(&o.refreshLife, "refresh-life", "let refresh tokens expire after `DURATION` (default: as the provider documents it)")
 	f.Var(&o.codeLife, "code-life", "let authorization codes expire after `DURATION` (default: as the provider documents it)")

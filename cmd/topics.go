@@ -51,7 +51,7 @@ id, secret, key, redirect URI and scopes fall back to the provider's own.
   TOKENCLI_<PROVIDER>_PASSWORD        for the password grant; never stored
   TOKENCLI_<PROVIDER>_ACCESS_TOKEN    the token itself; only with TOKENCLI_STORE=env
   TOKENCLI_<PROVIDER>_REFRESH_TOKEN   its refresh token; only with TOKENCLI_STORE=env
-  TOKENCLI_<PROVIDER>_ASSERTION       a JWT to trade for a token, for a definition with
+  TOKENCLI_<PROVIDER>_ASSERTION       a JWT to exchange for a token, for a definition with
                                       assertion: {from: env}; never stored
   TOKENCLI_<PROVIDER>_INPUT_<NAME>    an input of a definition of your own, such as the name of a shop
   TOKENCLI_<PROVIDER>_ACCOUNT         the account that the bare provider name means where a token is used:

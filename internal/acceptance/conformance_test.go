@@ -20,7 +20,7 @@ import (
 	"github.com/tokencli/tokencli/internal/acceptance/harness"
 )
 
-// servers are OAuth servers of other authors, each with the variable that names its program (make conformance).
+// servers are third-party OAuth servers, each with the variable that names its program (make conformance).
 var servers = map[string]string{
 	"oidc-provider": "TOKENCLI_TEST_OIDC_PROVIDER",
 	"zitadel":       "TOKENCLI_TEST_ZITADEL",

@@ -38,13 +38,13 @@ func TestVaultDoctor(t *testing.T) {
 			nil, 0,
 			[]string{"ok the Vault token does not expire", "warning the Vault token has the policy root, which allows everything; use a token with one of the policies in docs/team.md"},
 		},
-		"a borrower": {map[string]string{"VAULT_TOKEN": s.token("100h30m", "borrower")}, 0, []string{"ok the Vault token may read, and neither log in nor refresh"}},
+		"a borrower": {map[string]string{"VAULT_TOKEN": s.token("100h30m", "borrower")}, 0, []string{"ok the Vault token may read, but neither log in nor refresh"}},
 		"a token that expires soon": {
 			map[string]string{"VAULT_TOKEN": s.token("1h30m", "borrower")},
 			0,
 			[]string{"warning the Vault token expires in 1h", "is renewable; run `vault login` for a new one, or let a Vault agent extend it"},
 		},
-		"a token for few uses":   {map[string]string{"VAULT_TOKEN": few}, 0, []string{"warning the Vault token can be used 99"}},
+		"a token for few uses":   {map[string]string{"VAULT_TOKEN": few}, 0, []string{"warning the Vault token can be used only 99"}},
 		"a token without lookup": {map[string]string{"VAULT_TOKEN": bare}, 0, []string{"ok the lifetime of the Vault token is not known", "warning what the Vault token may do is not known"}},
 		"no right to delete": {
 			map[string]string{"VAULT_TOKEN": s.token("100h30m", "destroyer")},
@@ -65,7 +65,7 @@ func TestVaultDoctor(t *testing.T) {
 		"no address":       {map[string]string{"VAULT_ADDR": ""}, 2, []string{"problem vault, by TOKENCLI_STORE: the vault store has no address: VAULT_ADDR is not set; set VAULT_ADDR"}},
 		"version 1":        {map[string]string{"TOKENCLI_VAULT_MOUNT": "old"}, 2, []string{"problem the mount old of Vault is a KV engine of version 1"}},
 		"no mount":         {map[string]string{"TOKENCLI_VAULT_MOUNT": "nowhere"}, 2, []string{"problem the mount nowhere of Vault does not exist"}},
-		"a slow clock":     {map[string]string{"VAULT_ADDR": s.seenBy(10 * time.Minute)}, 0, []string{"warning this machine's clock is wrong: compared with it, Vault is ", " fast; Vault's clock is used; set the clock: "}},
+		"a slow clock":     {map[string]string{"VAULT_ADDR": s.seenBy(10 * time.Minute)}, 0, []string{"warning this machine's clock is wrong: it is ", " behind Vault's; Vault's clock is used; set the clock: "}},
 		"a JWT": {
 			map[string]string{"VAULT_TOKEN": "", "TOKENCLI_VAULT_AUTH": "jwt", "TOKENCLI_VAULT_ROLE": "tokencli", "TOKENCLI_VAULT_JWT": s.jwt(s.ours, jwtAudience, "acme/shop", 300)},
 			0,

@@ -25,7 +25,7 @@ const (
 	Static            Grant = "static"
 )
 
-// Mints reports whether the grant needs no person, so that it can be repeated in place of a refresh.
+// Mints reports whether the grant needs no user, so that it can be repeated in place of a refresh.
 func (g Grant) Mints() bool { return g == ClientCredentials || g.Asserts() }
 
 // Asserts reports whether the grant exchanges a JWT that somebody else issued.

@@ -73,8 +73,8 @@ func TestClockByTheNearest(t *testing.T) {
 		{nil, OK, "not compared"},
 		{[]time.Duration{time.Second}, OK, "accurate to 1s"},
 		{[]time.Duration{-time.Minute}, OK, "accurate to 1m0s"},
-		{[]time.Duration{61 * time.Second}, Problem, "a is 1m1s fast"},
-		{[]time.Duration{-10 * time.Minute, -9 * time.Minute}, Problem, "a, b is 9m0s slow"},
+		{[]time.Duration{61 * time.Second}, Problem, "it is 1m1s behind the clock of a"},
+		{[]time.Duration{-10 * time.Minute, -9 * time.Minute}, Problem, "it is 9m0s ahead of the clock of a, b"},
 		{[]time.Duration{time.Second, time.Hour}, Warning, "b's clock is 1h0m0s fast, the others agree"},
 	} {
 		e := examine(t)

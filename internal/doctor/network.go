@@ -135,7 +135,7 @@ func (e *run) clock(ctx context.Context) []Finding {
 		names[i] = s.provider
 	}
 	return []Finding{wrong(check, fail.Usage, setClock,
-		"this machine's clock is wrong: compared with it, %s is %s", strings.Join(names, ", "), apart(nearest.ahead))}
+		"this machine's clock is wrong: it is %s the clock of %s", fail.Word(against(nearest.ahead)), strings.Join(names, ", "))}
 }
 
 const setClock = "set the clock: timedatectl set-ntp true (Linux), sntp -sS time.apple.com (macOS), w32tm /resync (Windows)"
@@ -145,4 +145,12 @@ func apart(ahead time.Duration) string {
 		return ahead.Abs().String() + " slow"
 	}
 	return ahead.String() + " fast"
+}
+
+// against says how far this machine's clock is from one that is ahead of it by this much.
+func against(ahead time.Duration) string {
+	if ahead < 0 {
+		return ahead.Abs().String() + " ahead of"
+	}
+	return ahead.String() + " behind"
 }

@@ -21,7 +21,7 @@ func (e *run) vault(ctx context.Context, from string) []Finding {
 	}
 	findings := []Finding{ok(check, "%s: Vault %s at %s answers in %s", fail.Word(from), fail.Word(server.Version), server.Address, server.Took.Round(time.Millisecond))}
 	if server.Ahead != 0 {
-		findings = append(findings, warn(check, setClock, "this machine's clock is wrong: compared with it, Vault is %s; Vault's clock is used", fail.Word(apart(server.Ahead.Round(time.Second)))))
+		findings = append(findings, warn(check, setClock, "this machine's clock is wrong: it is %s Vault's; Vault's clock is used", fail.Word(against(server.Ahead.Round(time.Second)))))
 	}
 	token, err := v.TokenState(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func vaultToken(t *session.VaultTokenState) []Finding {
 		findings[0] = advise(warn(check, "", "%s", fail.Word(text)), do)
 	}
 	if t.Uses > 0 {
-		findings = append(findings, advise(warn(check, "", "the Vault token can be used %d more times only", t.Uses), fail.DoLogInToVault))
+		findings = append(findings, advise(warn(check, "", "the Vault token can be used only %d more times", t.Uses), fail.DoLogInToVault))
 	}
 	if t.Root {
 		findings = append(findings, advise(warn(check, "", "the Vault token has the policy root, which allows everything"), fail.DoUseVaultPolicy))
@@ -118,9 +118,9 @@ func (e *run) vaultRights(rights *session.VaultRights) []Finding {
 	}
 	switch {
 	case len(readOnly) == len(rights.Records):
-		findings = append(findings, ok(check, "the Vault token may read, and neither log in nor refresh"))
+		findings = append(findings, ok(check, "the Vault token may read, but neither log in nor refresh"))
 	case len(readOnly) > 0:
-		findings = append(findings, ok(check, "the Vault token may read these accounts, and neither log in to them nor refresh them: %s", joined(readOnly)))
+		findings = append(findings, ok(check, "the Vault token may read these accounts, but neither log in to them nor refresh them: %s", joined(readOnly)))
 	case findings == nil:
 		findings = append(findings, ok(check, "the Vault token may log in, refresh and revoke"))
 	}

@@ -37,7 +37,7 @@ func NewJob(o Options) (*Job, error) {
 		return nil, fail.New(fail.Usage, "the time between two runs must be whole hours that divide a day").Advise(fail.DoChooseInterval)
 	}
 	if o.Within < 2*o.Every {
-		return nil, fail.New(fail.Usage, "logins must be refreshed two runs before they expire or earlier, or one run that fails may lose a login").
+		return nil, fail.New(fail.Usage, "logins must be refreshed at least two runs before they expire, or one failed run may lose a login").
 			Advise(fail.DoRefreshEarlier)
 	}
 	binary, err := ownPath()

@@ -15,7 +15,7 @@ import (
 // assertionLife is how long a client assertion can be used. It allows for a clock that is a few minutes off.
 const assertionLife = 5 * time.Minute
 
-// signed adds a client assertion to the values of a request whose client authenticates by its key (RFC 7523 2.2,
+// signed adds a client assertion to the values of a request whose client authenticates with its key (RFC 7523 2.2,
 // OpenID Connect Core 1.0, 9). Each try of a request needs its own: a server may accept each only once.
 func (c *Client) signed(path string, r *provider.Request, values map[string]string) (map[string]string, error) {
 	if r.ClientAuth != provider.PrivateKeyJWT {

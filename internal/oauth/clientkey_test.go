@@ -18,7 +18,7 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// keyed returns a client at p that authenticates by its key, and that key.
+// keyed returns a client at p that authenticates with its key, and that key.
 func (p *peer) keyed(t *testing.T) (*Client, Registration) {
 	t.Helper()
 	c := &Client{HTTP: NewHTTP(), Config: written(t, p.URL, `

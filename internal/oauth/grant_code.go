@@ -78,7 +78,7 @@ func (c *Client) URL(ctx context.Context, r Registration, a *Authorization) (add
 	return u.String(), validFor, nil
 }
 
-// Exchange trades an authorization code for tokens (RFC 6749 4.1.3).
+// Exchange exchanges an authorization code for tokens (RFC 6749 4.1.3).
 func (c *Client) Exchange(ctx context.Context, r Registration, a *Authorization, code string) (*Reply, error) {
 	reply, err := c.token(ctx, provider.AuthorizationCode, r, map[string]string{
 		"code": code, "redirect_uri": a.RedirectURI, "code_verifier": a.verifier,

@@ -9,7 +9,7 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// Mint gets a token by a grant that needs no person and can be repeated: that of the client itself (RFC 6749 4.4),
+// Mint gets a token by a grant that needs no user and can be repeated: that of the client itself (RFC 6749 4.4),
 // or the exchange of an assertion (RFC 7523 2.1) or of a token (RFC 8693 2.1) that somebody else issued. A refusal
 // does not end a login, and is a fail.Refused.
 func (c *Client) Mint(ctx context.Context, grant string, r Registration, assertion string, scopes []string) (*Reply, error) {

@@ -118,7 +118,7 @@ func (c *Client) registered(a *answer, asked string) (Registration, credential.R
 	}
 	if reply.ClientAuth != asked && reply.ClientAuth != authNone {
 		return Registration{}, credential.Registration{}, fail.New(fail.Refused,
-			"%s registered a client that authenticates by %q, not by %q", c.Definition.Title, redact.Scrub(reply.ClientAuth, 80), asked)
+			"%s registered a client that authenticates with %q, not with %q", c.Definition.Title, redact.Scrub(reply.ClientAuth, 80), asked)
 	}
 	if reply.ClientAuth == authNone {
 		reply.Secret = ""

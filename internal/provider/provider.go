@@ -269,7 +269,7 @@ func (d *Definition) Has(grant string) bool { return slices.Contains(d.Grants, g
 // SecretRequired reports whether a login cannot be made without a client secret.
 func (d *Definition) SecretRequired() bool { return d.Client.Secret == "required" }
 
-// UsesClientKey reports whether a request authenticates the client by a key in place of a secret.
+// UsesClientKey reports whether a request authenticates the client with a key in place of a secret.
 func (d *Definition) UsesClientKey() bool {
 	return slices.ContainsFunc(Kinds(), func(k Kind) bool {
 		r := d.Request(k.Path)

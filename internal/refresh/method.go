@@ -19,7 +19,7 @@ import (
 type Method struct {
 	Client  oauth.Registration // what the client authenticates with
 	Refresh bool               // with the refresh token (RFC 6749 6)
-	Mint    bool               // by repeating a grant that needs no person
+	Mint    bool               // by repeating a grant that needs no user
 }
 
 // Method decides whether and how a credential can be refreshed; the failure says why not. It is the only

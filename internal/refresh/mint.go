@@ -12,7 +12,7 @@ import (
 	"github.com/tokencli/tokencli/internal/provider"
 )
 
-// Mint gets a token for an account by a grant that needs no person (see credential.Grant.Mints). An assertion is
+// Mint gets a token for an account by a grant that needs no user (see credential.Grant.Mints). An assertion is
 // fetched and checked before anything is sent to the provider.
 func (r *Refresher) Mint(ctx context.Context, client *oauth.Client, name account.Name, grant credential.Grant, by oauth.Registration, scopes []string) (*oauth.Reply, error) {
 	var assertion string

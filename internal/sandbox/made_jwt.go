@@ -167,7 +167,7 @@ func (m *made) checkAssertion(c *request, text string) *problem {
 	return nil
 }
 
-// usesClientKey reports whether a request of the definition authenticates the client by its key.
+// usesClientKey reports whether a request of the definition authenticates the client with its key.
 func (m *made) usesClientKey() bool {
 	return slices.ContainsFunc(m.requests(), func(w *wanted) bool { return w.ClientAuth == "private_key_jwt" })
 }

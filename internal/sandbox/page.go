@@ -101,7 +101,7 @@ func (p *pages) device(c *request, userCode string) *reply {
 }
 
 func (p *pages) deviceDone(c *request, allowed bool) *reply {
-	title := "Access was not given"
+	title := "Access was denied"
 	if allowed {
 		title = "The device has access"
 	}

@@ -157,10 +157,10 @@ func (p *plan) keepParams(c *credential.Credential, answer *callback.Answer) err
 		value := answer.Params.Get(name)
 		switch {
 		case value == "":
-			p.tell("warning: the redirect brought no %s, which requests of this login may need; if they fail, log in again and paste the whole address", name)
+			p.tell("warning: the redirect contained no %s, which requests of this login may need; if they fail, log in again and paste the whole address", name)
 			continue
 		case len(value) > oauth.MaxKept || !credential.Printable(value):
-			return fail.New(fail.Unavailable, "%s: the redirect brought a %s that cannot be kept", p.name, name).Advise(fail.DoStartAgain, p.name)
+			return fail.New(fail.Unavailable, "%s: the redirect contained a %s that cannot be kept", p.name, name).Advise(fail.DoStartAgain, p.name)
 		}
 		kept[name] = value
 	}

@@ -29,7 +29,7 @@ type Env struct {
 type EnvProvider struct {
 	Grants []string
 	Origin string // that its credentials belong to
-	// ClientKey: its clients authenticate by a key in place of a secret.
+	// ClientKey: its clients authenticate with a key in place of a secret.
 	ClientKey bool
 	// NoAssertion is why the account has no assertion for those of Grants that need one; nil: it has one.
 	NoAssertion error
