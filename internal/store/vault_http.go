@@ -75,7 +75,7 @@ func (a *vaultAnswer) invalidToken() bool {
 // lostError is a request whose answer did not arrive: it may have been handled.
 type lostError struct{ err error }
 
-func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Error() string { return reason(e.err) }
 func (e *lostError) Unwrap() error { return e.err }
 
 // foreignError is an answer that Vault does not give: something else is at the address.

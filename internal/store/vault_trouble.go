@@ -53,14 +53,13 @@ func (c *vaultClient) explain(ctx context.Context, name account.Name, capability
 	case answer.status >= 300 && answer.status < 400:
 		return c.failure(err, "redirects elsewhere, which is not followed with a token")
 	}
-	return c.failure(err, "answered "+c.settings.scrub(answer.Error()))
+	return c.failure(err, "answered %s", c.settings.scrub(answer.Error()))
 }
 
 // failure is a server that cannot be used now. The error stays findable.
-func (c *vaultClient) failure(err error, what string) *fail.Error {
-	return &fail.Error{
-		Kind: fail.Store, Text: "Vault at " + quoted(c.settings.address) + " " + what, Do: fail.DoCheckVault, About: []string{c.settings.address}, Err: err,
-	}
+func (c *vaultClient) failure(err error, what string, args ...any) *fail.Error {
+	return fail.New(fail.Store, "Vault at %s "+what, append([]any{quoted(c.settings.address)}, args...)...).
+		Advise(fail.DoCheckVault, c.settings.address).Because(err)
 }
 
 func (c *vaultClient) sealed(err error) error {
@@ -68,7 +67,7 @@ func (c *vaultClient) sealed(err error) error {
 }
 
 func (c *vaultClient) unreachable(err error) error {
-	e := c.failure(err, "cannot be reached: "+reason(err))
+	e := c.failure(err, "cannot be reached: %w", err)
 	var untrusted x509.UnknownAuthorityError
 	if errors.As(err, &untrusted) {
 		return e.Advise(fail.DoSetCertificates, VaultCACert)

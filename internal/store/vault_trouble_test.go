@@ -129,16 +129,17 @@ func TestVaultRefusals(t *testing.T) {
 		status int
 		body   string
 		text   string
+		words  string
 	}{
-		"sealed":     {503, `{"errors":["Vault is sealed"]}`, "is sealed"},
-		"full":       {429, `{"errors":["request path \"secret\": rate limit quota exceeded"]}`, "asks to retry later"},
-		"broken":     {500, `{"errors":["internal error: planted-token root\u001b[31m"]}`, "status 500: internal error"},
-		"behind":     {412, `{"errors":["required index state not present"]}`, "does not have the last write yet"},
-		"a web page": {200, `<html>hello</html>`, "does not answer like Vault (status 200)"},
-		"no page":    {404, `404 page not found`, "does not answer like Vault (status 404)"},
-		"a gateway":  {403, `{"message":"Forbidden"}`, "does not answer like Vault (status 403)"},
-		"elsewhere":  {302, ``, "redirects elsewhere"},
-		"too large":  {200, strings.Repeat("x", maxVault+2), "too large"},
+		"sealed":     {503, `{"errors":["Vault is sealed"]}`, "is sealed", "Vault at … is sealed"},
+		"full":       {429, `{"errors":["request path \"secret\": rate limit quota exceeded"]}`, "asks to retry later", "Vault at … asks to retry later (429)"},
+		"broken":     {500, `{"errors":["internal error: planted-token root\u001b[31m"]}`, "status 500: internal error", "Vault at … answered …"},
+		"behind":     {412, `{"errors":["required index state not present"]}`, "does not have the last write yet", "Vault at … does not have the last write yet (412)"},
+		"a web page": {200, `<html>hello</html>`, "does not answer like Vault (status 200)", "the server at … does not answer like Vault"},
+		"no page":    {404, `404 page not found`, "does not answer like Vault (status 404)", "the server at … does not answer like Vault"},
+		"a gateway":  {403, `{"message":"Forbidden"}`, "does not answer like Vault (status 403)", "the server at … does not answer like Vault"},
+		"elsewhere":  {302, ``, "redirects elsewhere", "Vault at … redirects elsewhere, which is not followed with a token"},
+		"too large":  {200, strings.Repeat("x", maxVault+2), "too large", "Vault at … cannot be reached: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := &vaultfake.Server{Intercept: func(w http.ResponseWriter, _ *http.Request) bool {
@@ -156,12 +157,17 @@ func TestVaultRefusals(t *testing.T) {
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %v", took)
 			}
+			if words := fail.WordsOf(err); !strings.HasPrefix(words, test.words) || strings.Contains(words, "planted") {
+				t.Errorf("a report says %q, want %q", words, test.words)
+			}
 		})
 	}
 	t.Run("no server", func(t *testing.T) {
 		v := newVault(t, "http://127.0.0.1:1", nil)
 		if _, err := v.Get(t.Context(), mollie); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "cannot be reached: ") || strings.Contains(err.Error(), "/v1/") {
 			t.Errorf("%v", err)
+		} else if words := fail.WordsOf(err); !strings.HasPrefix(words, "Vault at … cannot be reached: ") || strings.Contains(words, "127.0.0.1") {
+			t.Errorf("a report says %q", words)
 		}
 	})
 }
