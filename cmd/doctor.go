@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -189,7 +188,7 @@ func (a *app) printFindings(report *doctor.Report, asJSON bool) error {
 func (a *app) hang(out *strings.Builder, to screen, text string) {
 	const column = 9
 	lines := []string{text}
-	if to.terminal && utf8.RuneCountInString(text) > to.width-column {
+	if to.terminal && terminal.Cells(text) > to.width-column {
 		lines = terminal.Wrap(text, to.width-column)
 	}
 	for i, line := range lines {

@@ -155,3 +155,19 @@ Flags:
 		t.Errorf("got:\n%s", got)
 	}
 }
+
+// A finding is broken by the cells that it takes, of which a wide character has two.
+func TestFindingsFitTheScreen(t *testing.T) {
+	const width = 60
+	var out strings.Builder
+	out.WriteString("warning ")
+	(&app{}).hang(&out, screen{terminal: true, width: width}, strings.Repeat("文字 ", 14))
+	for line := range strings.Lines(out.String()) {
+		if n := terminal.Cells(strings.TrimSuffix(line, "\n")); n > width {
+			t.Errorf("%d cells: %q", n, line)
+		}
+	}
+	if !strings.Contains(out.String(), "文字") {
+		t.Errorf("the text is missing: %q", out.String())
+	}
+}
