@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -75,7 +74,7 @@ func (v *Vault) TokenState(ctx context.Context) (*VaultTokenState, error) {
 	}
 	state := &VaultTokenState{Own: client.settings.auth == "token"}
 	answer, err := client.send(ctx, request{method: http.MethodGet, path: lookupSelf})
-	if isStatus(err, http.StatusForbidden) && errors.As(err, &answer) && !answer.invalidToken() {
+	if lacksCapability(err) {
 		state.Hidden = true
 		return state, nil
 	}
@@ -135,9 +134,8 @@ func (v *Vault) Rights(ctx context.Context, names []account.Name) (*VaultRights,
 	}
 	has, err := client.capabilities(ctx, paths...)
 	rights := &VaultRights{Mount: client.settings.mount}
-	var answer *vaultAnswer
 	switch {
-	case isStatus(err, http.StatusForbidden) && errors.As(err, &answer) && !answer.invalidToken():
+	case lacksCapability(err):
 		rights.Hidden = true
 	case err != nil:
 		return nil, client.explain(ctx, account.Name{}, "update", capabilitiesSelf, err)

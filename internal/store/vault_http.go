@@ -83,6 +83,12 @@ type foreignError struct{ status int }
 
 func (e *foreignError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
+// lacksCapability reports whether the policies of a token that is valid do not allow a request.
+func lacksCapability(err error) bool {
+	var answer *vaultAnswer
+	return errors.As(err, &answer) && answer.status == http.StatusForbidden && !answer.invalidToken()
+}
+
 func isStatus(err error, status int) bool {
 	var answer *vaultAnswer
 	return errors.As(err, &answer) && answer.status == status
