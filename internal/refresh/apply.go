@@ -28,12 +28,9 @@ func keep(kept, brought map[string]string) map[string]string {
 	if len(brought) == 0 {
 		return kept
 	}
-	all := maps.Clone(brought)
-	for name, value := range kept {
-		if _, again := all[name]; !again {
-			all[name] = value
-		}
-	}
+	all := make(map[string]string, len(kept)+len(brought))
+	maps.Copy(all, kept)
+	maps.Copy(all, brought)
 	return all
 }
 
