@@ -98,13 +98,8 @@ func (a *app) demo(ctx context.Context, all bool) error {
 
 // makeUser makes the app that the commands run in. The settings and logins of the real user do not apply to it.
 func (d *demo) makeUser() (func(), error) {
-	stdin, keyboard, err := os.Pipe()
-	if err != nil {
-		return nil, fail.New(fail.Internal, "no pipe: %w", err)
-	}
-	d.pasted = keyboard
 	out := &indented{demo: d}
-	d.user = &app{version: d.version, stdin: stdin, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now, indent: 4}
+	d.user = &app{version: d.version, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now, indent: 4}
 	d.user.settings = sync.OnceValues(func() (*settings, error) { return readSettings(d.user.getenv) })
 	d.user.browser = func(ctx context.Context, address string) error {
 		// A browser loads its page to the end, also when the login has its code.
@@ -115,10 +110,18 @@ func (d *demo) makeUser() (func(), error) {
 		}
 		return err
 	}
-	d.user.shared, err = session.Open(session.Options{
+	var err error
+	if d.user.shared, err = session.Open(session.Options{
 		Store: "memory", Getenv: d.user.getenv, Tell: d.user.say, UserAgent: d.userAgent(),
-	})
-	return func() { _, _ = stdin.Close(), keyboard.Close() }, err
+	}); err != nil {
+		return nil, err
+	}
+	stdin, keyboard, err := os.Pipe()
+	if err != nil {
+		return nil, fail.New(fail.Internal, "no pipe: %w", err)
+	}
+	d.user.stdin, d.pasted = stdin, keyboard
+	return func() { _, _ = stdin.Close(), keyboard.Close() }, nil
 }
 
 // line prints at once.
