@@ -31,39 +31,47 @@ contacts no provider.`,
   tokencli completion fish > ~/.config/fish/completions/tokencli.fish`,
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			switch {
+			case len(args) != 1:
 				return usage("which shell?").WithHint("shells: %s", strings.Join(shells, ", "))
+			case !slices.Contains(shells, args[0]):
+				return usage("unknown shell %q", redact.Scrub(args[0], 40)).WithHint("shells: %s", strings.Join(shells, ", "))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
-			switch args[0] {
-			case "bash":
-				return a.bashCompletion(root)
-			case "zsh":
-				return root.GenZshCompletion(a.stdout)
-			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
-			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(a.stdout)
+			script, err := completionScript(cmd.Root(), args[0])
+			if err != nil {
+				return err
 			}
-			return usage("unknown shell %q", redact.Scrub(args[0], 40)).WithHint("shells: %s", strings.Join(shells, ", "))
+			return a.print(script)
 		},
 	}
 }
 
-// bashCompletion prints cobra's script, preceded by the one function of bash-completion that it calls, for
-// shells without that package.
-func (a *app) bashCompletion(root *cobra.Command) error {
+// completionScript returns cobra's script for a shell.
+func completionScript(root *cobra.Command, shell string) (string, error) {
 	var script strings.Builder
-	if err := root.GenBashCompletionV2(&script, true); err != nil {
-		return err
+	var err error
+	switch shell {
+	case "bash":
+		script.WriteString(bashWords)
+		err = root.GenBashCompletionV2(&script, true)
+	case "zsh":
+		err = root.GenZshCompletion(&script)
+	case "fish":
+		err = root.GenFishCompletion(&script, true)
+	case "powershell":
+		err = root.GenPowerShellCompletionWithDesc(&script)
 	}
-	return a.print(bashWords + script.String())
+	if err != nil {
+		return "", err
+	}
+	return script.String(), nil
 }
 
-// bashWords is what _get_comp_words_by_ref does for `-n =: cur prev words cword`: it joins the words that
+// bashWords precedes the script for shells without bash-completion. It is the one function of that package that the
+// script calls, and it is what _get_comp_words_by_ref does for `-n =: cur prev words cword`: it joins the words that
 // bash split at '=' and ':'.
 const bashWords = `# Without bash-completion, provide the function of it that this script calls.
 if ! declare -F _get_comp_words_by_ref >/dev/null; then

@@ -92,7 +92,11 @@ func (a *app) demo(ctx context.Context, all bool) error {
 	}
 	d.line("")
 	d.line(fmt.Sprintf("Done in %.1f s. Nothing was left behind.", a.now().Sub(started).Seconds()))
-	d.line("Next: tokencli demo --all, tokencli sandbox --, tokencli login PROVIDER")
+	next := "tokencli sandbox --, tokencli login PROVIDER"
+	if !all {
+		next = "tokencli demo --all, " + next
+	}
+	d.line("Next: " + next)
 	return d.err
 }
 
@@ -100,7 +104,7 @@ func (a *app) demo(ctx context.Context, all bool) error {
 func (d *demo) makeUser() (func(), error) {
 	out := &indented{demo: d}
 	d.user = &app{version: d.version, stdout: out, stderr: out, getenv: func(name string) string { return d.env[name] }, now: d.now, indent: 4}
-	d.user.settings = sync.OnceValues(func() (*settings, error) { return readSettings(d.user.getenv) })
+	d.user.settings = sync.OnceValues(func() (*settings, error) { return settingsIn("", d.user.getenv) })
 	d.user.browser = func(ctx context.Context, address string) error {
 		// A browser loads its page to the end, also when the login has its code.
 		landed, err := browse(context.WithoutCancel(ctx), address)
@@ -126,7 +130,12 @@ func (d *demo) makeUser() (func(), error) {
 
 // line prints at once.
 func (d *demo) line(text string) {
-	if err := d.print(text + "\n"); err != nil && d.err == nil {
+	d.write(text + "\n")
+}
+
+// write prints, and keeps the first failure: the command that is shown reports its own to the same place.
+func (d *demo) write(text string) {
+	if err := d.print(text); err != nil && d.err == nil {
 		d.err = err
 	}
 }
@@ -153,8 +162,8 @@ func (w *indented) Write(p []byte) (int, error) {
 			text = "    " + text
 		}
 		w.inLine = !strings.HasSuffix(text, "\n")
-		if err := w.print(text); err != nil {
-			return 0, err
+		if w.write(text); w.err != nil {
+			return 0, w.err
 		}
 	}
 	return len(p), nil
@@ -192,10 +201,21 @@ func (d *demo) walk(ctx context.Context, provider string) error {
 			d.line("$ " + d.to.paint(green, "tokencli "+strings.Join(args, " ")))
 		}
 		if code := d.user.run(ctx, args); code != 0 {
-			return exitCode(code)
+			return d.failed(ctx, args, code)
 		}
 	}
 	return nil
+}
+
+// failed is the failure of a command, which reported it where the answers are printed.
+func (d *demo) failed(ctx context.Context, args []string, code int) error {
+	switch {
+	case d.err != nil:
+		return d.err
+	case ctx.Err() != nil:
+		return exitCode(code)
+	}
+	return fail.New(fail.Kind(code), "tokencli %s failed in the demonstration (exit code %d)", strings.Join(args, " "), code)
 }
 
 // chooseRedirect replaces the port of the redirect URI, which may be in use, by a free one. It is closed again before it

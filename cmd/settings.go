@@ -89,8 +89,13 @@ type configAccount struct {
 var stores = []string{"keychain", "file", "vault", "env"}
 
 func readSettings(getenv func(string) string) (*settings, error) {
+	return settingsIn(configDir(getenv), getenv)
+}
+
+// settingsIn reads the settings with the config.yaml of a folder; "": with none.
+func settingsIn(dir string, getenv func(string) string) (*settings, error) {
 	s := &settings{StateDir: stateDir(getenv)}
-	if dir := configDir(getenv); dir != "" {
+	if dir != "" {
 		s.ConfigFile = filepath.Join(dir, "config.yaml")
 		s.DefinitionDir = filepath.Join(dir, "providers")
 	}
