@@ -18,7 +18,7 @@ func (c Catalog) Add(name, word, address string) (string, error) {
 	if !account.ValidPart(name) {
 		return "", fail.New(fail.Usage, "%q is not a provider name", redact.Scrub(name, 80)).Advise(fail.DoNameAccount)
 	}
-	if err := CheckURL(address); err != nil {
+	if err := checkAddress(word, address); err != nil {
 		return "", fail.New(fail.Usage, "%s: %w", word, err)
 	}
 	switch path, err := c.file(name); {
@@ -38,7 +38,7 @@ func (c Catalog) Add(name, word, address string) (string, error) {
 	}
 	path := filepath.Join(c.Dir, name+".yaml")
 	if err := safefile.Create(path, text); err != nil {
-		return "", fail.New(fail.Store, "%s cannot be written: %w", path, err)
+		return "", err
 	}
 	return path, nil
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -110,7 +111,7 @@ func (c *checker) definition(d *Definition, name string) {
 	}
 	for path, address := range map[string]string{"issuer": d.Issuer, "resource": d.Resource, "client.metadata_url": d.Client.MetadataURL} {
 		if address != "" {
-			if err := CheckURL(address); err != nil {
+			if err := checkAddress(path, address); err != nil {
 				c.add(path, "%s", err)
 			}
 		}
@@ -122,6 +123,17 @@ func (c *checker) definition(d *Definition, name string) {
 	for i, probe := range d.WhoAmI {
 		c.probe(d, fmt.Sprintf("whoami.%d", i), probe, i > 0)
 	}
+}
+
+// checkAddress checks the address at a path of a definition. That of an issuer has no query (RFC 8414 2).
+func checkAddress(path, address string) error {
+	if err := CheckURL(address); err != nil {
+		return err
+	}
+	if path == "issuer" && strings.Contains(address, "?") {
+		return errors.New("expected an address without a query (RFC 8414 2)")
+	}
+	return nil
 }
 
 // inputs checks the values that each login has.
@@ -230,7 +242,7 @@ func (c *checker) request(d *Definition, k Kind, r *Request) {
 	for _, need := range k.needs {
 		switch {
 		case params.Hold("{" + need + "}"):
-		case strings.HasPrefix(need, "client_") && r.ClientAuth != InParams && r.ClientAuth != "":
+		case strings.HasPrefix(need, "client_") && r.ClientAuth != InParams && (r.ClientAuth != "" || d.Discovers()):
 		case need == "client_secret" && d.Client.Secret == "none":
 		default:
 			c.add(k.Path+".params", "no parameter holds {%s}", need)
