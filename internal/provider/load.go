@@ -131,9 +131,9 @@ func (c Catalog) Names() ([]string, error) {
 	if err := safefile.CheckTrusted(c.Dir); err != nil {
 		return names, err
 	}
-	entries, err := os.ReadDir(c.Dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return names, fail.New(fail.Store, "%s cannot be read: %w", c.Dir, err)
+	entries, err := safefile.Entries(c.Dir)
+	if err != nil {
+		return names, err
 	}
 	for _, entry := range entries {
 		name, ok := definitionName(entry.Name())

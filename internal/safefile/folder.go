@@ -95,9 +95,9 @@ func ReadDir(path string) ([]string, error) {
 	if err := CheckDir(path); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, unreadable(path, err)
+	entries, err := Entries(path)
+	if err != nil {
+		return nil, err
 	}
 	var names []string
 	for _, entry := range entries {
@@ -107,6 +107,15 @@ func ReadDir(path string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// Entries returns what is in a folder of any kind, and nothing if the folder does not exist.
+func Entries(path string) ([]fs.DirEntry, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, unreadable(path, err)
+	}
+	return entries, nil
 }
 
 // CheckTrusted refuses a configuration or definition file, or a folder of such files, that another user
