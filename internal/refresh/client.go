@@ -63,10 +63,11 @@ const maxKeyFile = 64 << 10
 // is no key is a fail.Usage that names the variable; a file that others may read is a fail.Store.
 func ReadKey(variable string, setting credential.Secret) (string, error) {
 	text := setting.Reveal()
+	wanted := variable + " to a private key or the path of its file"
 	if !account.HoldsKey(text) {
 		// The setting is not quoted unless it is the path of a file: it may be a damaged key.
-		if _, err := os.Stat(text); err != nil {
-			return "", fail.New(fail.Usage, "the file that %s names cannot be read", variable).Advise(fail.DoSetVariable, variable)
+		if info, err := os.Stat(text); err != nil || !info.Mode().IsRegular() {
+			return "", fail.New(fail.Usage, "%s does not name a file with a private key", variable).Advise(fail.DoSetVariable, wanted)
 		}
 		content, err := safefile.Read(text, maxKeyFile, safefile.Key)
 		if err != nil {
@@ -75,7 +76,7 @@ func ReadKey(variable string, setting credential.Secret) (string, error) {
 		text = string(content)
 	}
 	if _, err := jwt.ParseKey(text); err != nil {
-		return "", fail.New(fail.Usage, "%s: %w", variable, err).Advise(fail.DoSetVariable, variable)
+		return "", fail.New(fail.Usage, "%s: %w", variable, err).Advise(fail.DoSetVariable, wanted)
 	}
 	return text, nil
 }
