@@ -27,7 +27,7 @@ func (a *app) checkVaultToken(ctx context.Context, every time.Duration) error {
 	token, err := s.Vault().TokenState(ctx)
 	switch {
 	case err != nil && fail.Is(err, fail.Usage) && a.getenv(store.VaultToken) != "":
-		return usage("%s is a secret, which is not written into a job, and the job can use no other token: %w", store.VaultToken, err).
+		return usage("%s is a secret, which is not written into a job, and ~/.vault-token holds no token for the job", store.VaultToken).
 			Advise(fail.DoUseVaultLogin, store.VaultToken)
 	case err != nil:
 		return err

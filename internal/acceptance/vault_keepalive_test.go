@@ -26,7 +26,7 @@ func TestVaultKeepalive(t *testing.T) {
 		"a token that lasts":            {lasting, nil, nil, 0, "warning: the token in ~/.vault-token expires in 4 days; after that the job fails until you log in to Vault again"},
 		"a token that does not expire":  {"root", nil, nil, 0, ""},
 		"a dead token":                  {"hvs.planted", nil, nil, 7, "tokencli: Vault refused the token"},
-		"a token in the environment":    {"", map[string]string{"VAULT_TOKEN": lasting}, nil, 2, "tokencli: VAULT_TOKEN is a secret, which is not written into a job, and the job can use no other token: "},
+		"a token in the environment":    {"", map[string]string{"VAULT_TOKEN": lasting}, nil, 2, "tokencli: VAULT_TOKEN is a secret, which is not written into a job, and ~/.vault-token holds no token for the job\nhint: run `vault login`"},
 		"both":                          {lasting, map[string]string{"VAULT_TOKEN": "root"}, nil, 0, "expires in 4 days"},
 		"no token":                      {"", nil, nil, 2, "tokencli: no token for Vault"},
 		"a secret id": {

@@ -126,13 +126,31 @@ func (e *run) rescue(context.Context) []Finding {
 // readersAtOnce is how many accounts are read at the same time.
 const readersAtOnce = 4
 
+// failedNames is the finding about a list of accounts that cannot be read. What is wrong with the store is a finding of
+// that check alone.
+func (e *run) failedNames(ctx context.Context) []Finding {
+	const check = "account"
+	if e.namesErr == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-e.proved:
+		switch {
+		case e.storeErr != e.namesErr.Error():
+		case len(e.names) > 0: // each is looked at all the same
+			return nil
+		default:
+			return []Finding{warn(check, "fix the store first", "not looked at, because the store cannot be used")}
+		}
+	}
+	return []Finding{Failed(check, e.namesErr)}
+}
+
 // accounts looks at each account: its login, its client, its redirect URI.
 func (e *run) accounts(ctx context.Context) []Finding {
 	const check = "account"
-	var findings []Finding
-	if e.namesErr != nil {
-		findings = append(findings, Failed(check, e.namesErr))
-	}
+	findings := e.failedNames(ctx)
 	if len(e.names) == 0 && e.namesErr == nil {
 		return []Finding{ok(check, "none")}
 	}
