@@ -18,7 +18,8 @@ func (a *app) providerCommand() *cobra.Command {
 		`A definition says how a provider's dialect of OAuth differs from the standard. Five are built in; one of
 your own is a file NAME.yaml in the folder providers beside config.yaml.`,
 		`  tokencli provider list
-  tokencli provider show mollie`,
+  tokencli provider show mollie
+  tokencli provider add acme --issuer https://login.acme.example`,
 		a.providerListCommand(), a.providerShowCommand(), a.providerAddCommand(), a.providerLintCommand(), a.providerSchemaCommand())
 }
 

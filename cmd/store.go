@@ -21,8 +21,10 @@ import (
 func (a *app) storeCommand() *cobra.Command {
 	return group("store", "Prepare and manage the store for credentials",
 		`Credentials are kept in the operating system's keychain unless TOKENCLI_STORE, or store in config.yaml,
-names another store. The keychain and the env store need no preparation; the file store needs a key.`,
+names another store: file, vault or env. The file store needs a key, and the vault store the address of a
+Vault and a way to log in to it (tokencli help environment).`,
 		`  tokencli store init file --config
+  tokencli store move --to vault mollie
   tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
 		a.storeInitCommand(), a.storeMoveCommand(), a.storeRewrapCommand())
 }
