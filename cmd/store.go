@@ -24,7 +24,7 @@ func (a *app) storeCommand() *cobra.Command {
 names another store: file, vault or env. The file store needs a key, and the vault store the address of a
 Vault and a way to log in to it (tokencli help environment).`,
 		`  tokencli store init file --config
-  tokencli store move --to vault mollie
+  tokencli store move --to vault mollie moneybird
   tokencli store rewrap "$(age-keygen -y recovery.txt)"`,
 		a.storeInitCommand(), a.storeMoveCommand(), a.storeRewrapCommand())
 }
