@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/acceptance/harness"
+	"github.com/tokencli/tokencli/internal/sandbox"
 )
 
 // vaultTeam is machines that share a real Vault server and a sandbox.
@@ -43,6 +45,26 @@ func newDiskTeam(t *testing.T) *vaultTeam {
 	v := newDiskVault(t, t.TempDir(), g.certificate())
 	g.lead(t, g.vault, v.address, v.client.Transport)
 	return logInTeam(t, v, g)
+}
+
+// atVault starts a stand-in, and returns it with the environment of a user whose store is the Vault of the settings.
+func atVault(t *testing.T, dir string, settings map[string]string) (harness.Environment, *harness.Sandbox) {
+	t.Helper()
+	env, err := harness.NewEnvironment(filepath.Join(dir, "home"), filepath.Join(dir, "key.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+	if err := s.Variables(env); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(env, map[string]string{"TOKENCLI_STORE": "vault", "BROWSER": "fakebrowser", "PATH": os.Getenv("PATH")})
+	maps.Copy(env, settings)
+	return env, s
 }
 
 func logInTeam(t *testing.T, v *vaultServer, g *gate) *vaultTeam {

@@ -1,15 +1,10 @@
 package acceptance
 
 import (
-	"maps"
 	"os"
-	"path/filepath"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/tokencli/tokencli/internal/acceptance/harness"
-	"github.com/tokencli/tokencli/internal/sandbox"
 	"github.com/tokencli/tokencli/internal/store/vaultfake"
 )
 
@@ -40,26 +35,6 @@ func cmdVault(ts *testscript.TestScript, neg bool, args []string) {
 func startVault(binary string) (address string, stop func(), err error) {
 	host, stop, err := startServer(binary, "-root", "root")
 	return "http://" + host, stop, err
-}
-
-// atVault starts a stand-in, and returns it with the environment of a user whose store is the Vault of the settings.
-func atVault(t *testing.T, dir string, settings map[string]string) (harness.Environment, *harness.Sandbox) {
-	t.Helper()
-	env, err := harness.NewEnvironment(filepath.Join(dir, "home"), filepath.Join(dir, "key.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := harness.Start(sandbox.Config{Consent: sandbox.ConsentAllow})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Stop() })
-	if err := s.Variables(env); err != nil {
-		t.Fatal(err)
-	}
-	maps.Copy(env, map[string]string{"TOKENCLI_STORE": "vault", "BROWSER": "fakebrowser", "PATH": os.Getenv("PATH")})
-	maps.Copy(env, settings)
-	return env, s
 }
 
 type cleanup struct{ ts *testscript.TestScript }
