@@ -4,12 +4,15 @@ package acceptance
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tokencli/tokencli/internal/acceptance/harness"
 )
 
 // What doctor says of a Vault store, with a fix for each warning and problem.
@@ -75,7 +78,13 @@ func TestVaultDoctor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			report := filepath.Join(t.TempDir(), "report.txt")
-			exit, stdout, stderr := s.run(test.env, "doctor", "moloni-on", "--offline", "--json", "--bundle", report)
+			port, err := harness.FreePort() // doctor tries the port, and would meet the others there
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := map[string]string{"TOKENCLI_MOLONI_ON_REDIRECT_URI": "http://127.0.0.1:" + port + "/callback"}
+			maps.Copy(env, test.env)
+			exit, stdout, stderr := s.run(env, "doctor", "moloni-on", "--offline", "--json", "--bundle", report)
 			var findings []struct{ Check, State, Text, Fix string }
 			if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
 				t.Fatalf("%v: %s%s", err, stdout, stderr)
@@ -91,7 +100,7 @@ func TestVaultDoctor(t *testing.T) {
 			}
 			text := strings.Join(lines, "\n")
 			if exit != test.exit || slices.ContainsFunc(test.want, func(part string) bool { return !strings.Contains(text, part) }) {
-				t.Errorf("exit %d, want %d and %q, got:\n%s", exit, test.exit, test.want, text)
+				t.Errorf("exit %d, want %d and %q, got:\n%s", exit, test.exit, test.want, stdout)
 			}
 			published, err := os.ReadFile(report)
 			if token := test.env["VAULT_TOKEN"]; err != nil || token != "" && strings.Contains(string(published)+stdout+stderr, token) {
