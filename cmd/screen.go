@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"math"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -18,11 +20,15 @@ type screen struct {
 	coloured bool
 }
 
-// screen describes the terminal that stdout is. Anything else gets lines of 80 columns and no colour.
+// screen describes the terminal that stdout is. Anything else gets no colour, and lines of any length for
+// other programs to read, unless COLUMNS (POSIX) limits them.
 func (a *app) screen() screen {
 	const usual, narrowest = 80, 40
 	if a.stdout != os.Stdout || !isTerminal(os.Stdout) {
-		return screen{width: usual}
+		if width, err := strconv.Atoi(a.getenv("COLUMNS")); err == nil && width > 0 {
+			return screen{width: max(width, narrowest)}
+		}
+		return screen{width: math.MaxInt}
 	}
 	s := screen{terminal: true, width: usual}
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 0 {
