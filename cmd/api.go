@@ -81,6 +81,9 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
 			if !cmd.Flags().Changed("min-ttl") {
 				o.minTTL = set.MinTTL
 			}
+			if o.name, err = a.chosen(o.name); err != nil {
+				return err
+			}
 			return a.api(cmd.Context(), o)
 		},
 	}

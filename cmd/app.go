@@ -235,7 +235,7 @@ func (a *app) chosen(given account.Name) (account.Name, error) {
 	}
 	if !account.ValidPart(label) {
 		return given, usage("%s is not the name of an account: %q", variable, redact.Scrub(label, 80)).
-			Advise(fail.DoNameAccount)
+			WithHint("set it to the name alone, such as shop-b for %s/shop-b, or unset it", given.Provider)
 	}
 	return account.Name{Provider: given.Provider, Label: label}, nil
 }

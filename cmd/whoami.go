@@ -28,6 +28,9 @@ refuses it.`,
 			if err != nil {
 				return err
 			}
+			if name, err = a.chosen(name); err != nil {
+				return err
+			}
 			s, err := a.open()
 			if err != nil {
 				return err
