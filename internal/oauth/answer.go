@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,7 +25,7 @@ type answer struct {
 }
 
 // text returns the body without its content coding, and without space and a byte order mark around it.
-func (a *answer) text() []byte { return trim(unpack(a.body)) }
+func (a *answer) text() []byte { return trim(plainText(unpack(a.body))) }
 
 func trim(text []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
@@ -41,9 +42,15 @@ func (c *Client) find(a *answer) (object map[string]any, whole bool) {
 		body = a.raw // Content-Length was too small
 	}
 	for _, text := range [][]byte{unpack(body), unpack(a.raw), inflate(body), inflate(a.raw)} {
+		text = plainText(text)
 		found, complete := findObject(text, c.grants)
 		if found == nil {
 			found, complete = c.form(a, text)
+		}
+		if (!c.grants(found) || !complete) && !json.Valid(trim(text)) {
+			if valid := c.validMembers(text); c.grantsBoth(valid) || found == nil && c.grants(valid) {
+				found, complete = valid, false
+			}
 		}
 		// A cut object that brings both tokens lacks nothing that could not do without.
 		if c.grants(found) && (complete || c.grantsBoth(found)) {
@@ -101,22 +108,34 @@ func (c *Client) accepted(a *answer, refused func(*answer, map[string]any) *Erro
 	return object, nil
 }
 
-// form reads a form-encoded reply, which servers send with all kinds of Content-Type, as an object. A token
-// holds no space, so a plus sign in one is a plus sign that was not encoded.
+// form reads a form-encoded reply, which servers send with all kinds of Content-Type, as an object. If it brings
+// both tokens, the lines before and after it do not matter.
 func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool) {
 	text = trim(text)
+	if a.cut {
+		text = text[:max(bytes.LastIndexByte(text, '&'), 0)] // the last value may not be complete
+	}
+	text = bytes.ReplaceAll(text, []byte("&amp;"), []byte("&"))
+	if lines := c.pairs(bytes.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("&\r\n\x00", r) })); c.grantsBoth(lines) {
+		return lines, true
+	}
 	first, _, ok := bytes.Cut(text, []byte("="))
 	if !ok || len(first) == 0 || len(first) > 64 || bytes.ContainsAny(first, " \t\r\n<>{}[]\"':;,&") {
 		return nil, false
 	}
-	if a.cut {
-		text = text[:max(bytes.LastIndexByte(text, '&'), 0)] // the last value may not be complete
-	}
+	object = c.pairs(bytes.Split(text, []byte("&")))
+	_, isError := textAt(object, c.Definition.Errors.Code)
+	return object, isError || c.grants(object)
+}
+
+// pairs decodes the pairs of a form. A token holds no space that is not encoded, so a plus sign in one is a plus
+// sign that was not encoded.
+func (c *Client) pairs(list [][]byte) map[string]any {
 	names := c.Definition.Reply
 	tokens := slices.Concat(names.AccessToken, names.RefreshToken)
-	object = make(map[string]any)
-	for pair := range strings.SplitSeq(string(text), "&") {
-		name, value, _ := strings.Cut(pair, "=")
+	object := make(map[string]any)
+	for _, pair := range list {
+		name, value, _ := strings.Cut(string(pair), "=")
 		name, err := url.QueryUnescape(name)
 		decode := url.QueryUnescape
 		if slices.Contains(tokens, name) {
@@ -127,8 +146,7 @@ func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool
 			object[name] = value
 		}
 	}
-	_, isError := textAt(object, c.Definition.Errors.Code)
-	return object, isError || c.grants(object)
+	return object
 }
 
 // salvage returns what can be saved of an answer that cannot be used: a refresh token that is not the one

@@ -5,7 +5,10 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"encoding/binary"
 	"io"
+	"strings"
+	"unicode/utf16"
 )
 
 // unpack undoes the content codings gzip and deflate (RFC 9110 8.4.1). It goes by the bytes and not by the
@@ -37,5 +40,27 @@ func inflate(text []byte) []byte { return readSome(flate.NewReader(bytes.NewRead
 
 func readSome(from io.Reader) []byte {
 	text, _ := io.ReadAll(io.LimitReader(from, maxReply+1)) // what came before an error counts
+	return text
+}
+
+// plainText decodes a text in UTF-16 with a byte order mark, and JSON that was encoded once more as a JSON string.
+func plainText(text []byte) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		order = binary.BigEndian
+		fallthrough
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		units := make([]uint16, len(text)/2)
+		for i := range units {
+			units[i] = order.Uint16(text[2*i:])
+		}
+		text = []byte(string(utf16.Decode(units)))
+	}
+	if v, err := Decode(text); err == nil {
+		if inner, ok := v.(string); ok && strings.HasPrefix(inner, "{") {
+			return []byte(inner)
+		}
+	}
 	return text
 }

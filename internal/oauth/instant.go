@@ -23,6 +23,11 @@ func (c *Client) expiry(r *Reply, a *answer, object map[string]any, what string,
 	if v, ok := valueAt(object, in); ok && life <= 0 {
 		stated = what == "access token" || !isZero(v)
 		life = seconds(v)
+		if life > 50*year { // more likely seconds since 1970, if that is within ten years
+			if until := lifeUntil(v, serverNow(a)); until > 0 && until < 10*year {
+				life = until
+			}
+		}
 	}
 	switch {
 	case life > 0:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/provider"
@@ -85,11 +86,52 @@ const maxDepth = 100
 
 // completeMembers returns the members of an object that arrived complete before text ends.
 func completeMembers(text []byte) map[string]any {
+	members, _ := membersUntil(text)
+	return members
+}
+
+// membersUntil is completeMembers. It also returns where the last valid part of the object ends.
+func membersUntil(text []byte) (members map[string]any, end int) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	object, _ := nextValue(decoder, len(text), maxDepth)
-	members, _ := object.(map[string]any)
-	return members
+	members, _ = object.(map[string]any)
+	return members, int(decoder.InputOffset())
+}
+
+// maxInvalid bounds how often reading goes on after something that is not valid JSON.
+const maxInvalid = 16
+
+// validMembers returns the members of the reply's object that are valid JSON, if others are not: a line break or a
+// backslash that a string has to escape, NaN, a comment. A rotated refresh token beside them is lost if it is not
+// read.
+func (c *Client) validMembers(text []byte) map[string]any {
+	start := -1
+	for _, name := range slices.Concat(c.Definition.Reply.AccessToken, c.Definition.Reply.RefreshToken) {
+		if i := bytes.Index(text, []byte(strconv.Quote(name))); i >= 0 && (start < 0 || i < start) {
+			start = i
+		}
+	}
+	if start = bytes.LastIndexByte(text[:max(start, 0)], '{'); start < 0 {
+		return nil
+	}
+	text = bytes.Clone(text[start:])
+	all := make(map[string]any)
+	for range maxInvalid {
+		text[0] = '{' // for the comma between two members
+		members, end := membersUntil(text)
+		for name, value := range members {
+			if _, twice := all[name]; !twice {
+				all[name] = value
+			}
+		}
+		comma := bytes.IndexByte(text[min(end, len(text)):], ',')
+		if comma < 0 {
+			break
+		}
+		text = text[end+comma:]
+	}
+	return all
 }
 
 // nextValue reads a value as far as it goes; complete is false if it was cut off.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/credential"
@@ -59,6 +60,7 @@ func (c *Client) read(a *answer) (*Reply, error) {
 		return nil, c.unusable(a, "no usable access token")
 	}
 	r.TokenType, _ = textAt(object, names.TokenType)
+	r.TokenType = strings.TrimSpace(r.TokenType)
 	if r.TokenType == "" {
 		r.TokenType = "Bearer"
 	}
@@ -114,9 +116,16 @@ func (c *Client) readKept(r *Reply, object map[string]any) (what string) {
 // readRefreshToken reads the refresh token and its expiry, which may be stated without a new token.
 func (c *Client) readRefreshToken(r *Reply, a *answer, object map[string]any) {
 	names := c.Definition.Reply
-	refresh := stringAt(object, names.RefreshToken)
-	if credential.ValidRefreshToken(refresh) {
-		r.RefreshToken = credential.Secret(refresh)
+	v, _ := valueAt(object, names.RefreshToken)
+	text, isText := v.(string)
+	if n, ok := v.(json.Number); ok {
+		text = n.String()
+	}
+	switch {
+	case credential.ValidRefreshToken(text):
+		r.RefreshToken = credential.Secret(text)
+	case v != nil && v != false && (!isText || text != ""):
+		r.Notes = append(r.Notes, "could not keep the new refresh token: it is not a text of printable ASCII characters")
 	}
 	r.RefreshLifetime, r.RefreshExpiresAt = c.expiry(r, a, object, "refresh token", names.RefreshExpiresIn, names.RefreshExpiresAt, c.Definition.Lifetimes.Refresh)
 	if v, ok := valueAt(object, names.RefreshExpiresIn); ok && r.RefreshLifetime == 0 && isZero(v) {

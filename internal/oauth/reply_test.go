@@ -133,7 +133,8 @@ func TestExpiresIn(t *testing.T) {
 		{"1.8e3", 30 * time.Minute, false},
 		{`"1799.5"`, 1799*time.Second + 500*time.Millisecond, false},
 		{"3153600000", 100 * 365 * 24 * time.Hour, false},
-		{"null", life, false}, // not said
+		{fmt.Sprint(asked.Unix() + 1800), 30 * time.Minute, false}, // seconds since 1970
+		{"null", life, false},                                      // not said
 		{"0", life, true},
 		{`"0"`, life, true},
 		{"-1", life, true},
@@ -325,7 +326,7 @@ func TestScopesOfAReply(t *testing.T) {
 
 func TestTokenTypeOfAReply(t *testing.T) {
 	for value, want := range map[string]string{
-		`"bearer"`: "bearer", `"Bearer"`: "Bearer", `"BEARER"`: "BEARER", "null": "Bearer", `""`: "Bearer",
+		`"bearer"`: "bearer", `"Bearer"`: "Bearer", `"BEARER"`: "BEARER", `" bearer "`: "bearer", "null": "Bearer", `""`: "Bearer",
 	} {
 		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","token_type":`+value+`}`))
 		if err != nil || got.TokenType != want {

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 )
 
 const (
@@ -42,6 +44,14 @@ func zipped(w io.Writer) io.WriteCloser    { return gzip.NewWriter(w) }
 func deflated(w io.Writer) io.WriteCloser  { return zlib.NewWriter(w) }
 func unwrapped(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 9); return f }
 func chunked(text string) string           { return fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(text), text) }
+
+func wide(text string, order binary.AppendByteOrder) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
+}
 
 func head(fields ...string) string {
 	return "HTTP/1.1 200 OK\r\n" + strings.Join(append(fields, "", ""), "\r\n")
@@ -80,6 +90,17 @@ func TestACompleteObjectIsUsedWhateverTheFraming(t *testing.T) {
 		"a coding that is not known":     plainly(rotated, "Content-Encoding: br"),
 		"HTML before it":                 plainly("<br />\n<b>Warning</b>: x<br />\n"+rotated, "Content-Type: text/html"),
 		"cut after both tokens":          plainly(rotated[:n-10]),
+		"UTF-16":                         plainly("\xff\xfe" + wide(rotated, binary.LittleEndian)),
+		"UTF-16, big end first":          plainly("\xfe\xff" + wide(rotated, binary.BigEndian)),
+		"JSON in a JSON string":          plainly(string(mustJSON(t, rotated))),
+		"a line break in a string":       plainly(`{"company":"A` + "\n" + `B, C",` + rotated[1:]),
+		"a backslash in a string":        plainly(strings.Replace(rotated, `"refresh_token"`, `"path":"C:\x","refresh_token"`, 1)),
+		"NaN":                            plainly(`{"score":NaN,` + rotated[1:]),
+		"a number with a leading zero":   plainly(`{"user":{"id":1},"zip":01234,` + rotated[1:]),
+		"a form after a notice":          plainly("Notice: Undefined index in a.php\naccess_token=" + rotatedAccess + "&refresh_token=" + rotatedRefresh),
+		"a form before a comment":        plainly("access_token=" + rotatedAccess + "&refresh_token=" + rotatedRefresh + "\r\n<!-- 0.02 s -->"),
+		"a form escaped for HTML":        plainly("access_token=" + rotatedAccess + "&amp;refresh_token=" + rotatedRefresh),
+		"a form of one pair per line":    plainly("access_token=" + rotatedAccess + "\nrefresh_token=" + rotatedRefresh + "\n"),
 		"a form":                         plainly("access_token="+rotatedAccess+"&refresh_token="+rotatedRefresh+"&expires_in=3600", "Content-Type: application/x-www-form-urlencoded"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +131,7 @@ func TestARefreshTokenIsSalvaged(t *testing.T) {
 		"status 400":                  "HTTP/1.1 400 Bad\r\n" + length(len(only)) + "\r\n\r\n" + only,
 		"a type that is not known":    plainly(`{"token_type":"mac",` + only[1:]),
 		"a broken access token":       plainly(`{"refresh_token":"` + rotatedRefresh + `","access_token":"a\nb"}`),
+		"a comment among the members": plainly(`{"access_token" /* 1 */:"` + rotatedAccess + `","refresh_token":"` + rotatedRefresh + `"}`),
 		"a form that was cut":         head(length(1000)) + "refresh_token=" + rotatedRefresh + "&access_token=acc",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,6 +161,31 @@ func TestARefreshTokenMayHoldASpace(t *testing.T) {
 	got, err = reader(t, "mollie").read(answered(200, `access_token=a+b%2Bc&refresh_token=r+1%20x&scope=a+b`))
 	if err != nil || got.AccessToken != "a+b+c" || got.RefreshToken != "r+1 x" || len(got.Scopes) != 2 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestARefreshTokenThatCannotBeKeptIsReported(t *testing.T) {
+	for value, want := range map[string]string{
+		`"r\n"`: "", `"r\tr"`: "", `"é"`: "", `["r"]`: "", `{"token":"r"}`: "", `true`: "", `1234567890123456789`: "1234567890123456789",
+	} {
+		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","expires_in":60,"refresh_token":`+value+`}`))
+		if err != nil || got.RefreshToken.Reveal() != want || (len(got.Notes) == 1) != (want == "") {
+			t.Errorf("%s: %+v, %v", value, got, err)
+		}
+	}
+	for _, value := range []string{`null`, `""`, `false`} {
+		got, err := reader(t, "mollie").read(answered(200, `{"access_token":"a","expires_in":60,"refresh_token":`+value+`}`))
+		if err != nil || got.RefreshToken != "" || len(got.Notes) != 0 {
+			t.Errorf("%s: %+v, %v", value, got, err)
+		}
+	}
+}
+
+// An error is not taken for a reply because it repeats a token.
+func TestAnErrorThatRepeatsATokenIsAnError(t *testing.T) {
+	_, err := reader(t, "mollie").read(answered(400, `{"error":"invalid_grant","request":{"access_token":"a","refresh_token":"`+newRefresh+`"}}`))
+	if e := failure(t, err); !e.Ended || e.Salvage != nil {
+		t.Errorf("%v, %+v", e, e.Salvage)
 	}
 }
 
