@@ -12,9 +12,9 @@ import (
 
 // access returns the token of a Bearer header.
 func (c *request) access() (*token, *problem) {
-	value, err := c.bearer()
-	if err != nil {
-		return nil, bad(badToken, "%s", err)
+	value, p := c.bearer()
+	if p != nil {
+		return nil, p
 	}
 	return c.st.usable(c.now, value)
 }
@@ -39,9 +39,9 @@ func (p params) number(name string, otherwise, low, high int) (int, *problem) {
 
 // paging reads the number and the size of a page; pages are counted from first.
 func (c *request) paging(sizeName string, first, size int) (page, per int, p *problem) {
-	q, err := c.query()
-	if err != nil {
-		return 0, 0, bad(badRequest, "%s", err)
+	q, p := c.query()
+	if p != nil {
+		return 0, 0, p
 	}
 	if page, p = q.number("page", first, first, 1_000_000); p != nil {
 		return 0, 0, p
@@ -53,8 +53,7 @@ func (c *request) paging(sizeName string, first, size int) (page, per int, p *pr
 // fileLife is how long the address of a download is good.
 const fileLife = 10 * time.Minute
 
-// fileURL makes the address of a download on another host than the one that was asked: that of
-// Config.FilesURL, or the other name of loopback.
+// fileURL makes the address of a download on another host than the one that was asked: the other name of loopback.
 func (s *Server) fileURL(c *request) string {
 	for key, end := range s.files {
 		if over(c.now, end) {
@@ -63,11 +62,7 @@ func (s *Server) fileURL(c *request) string {
 	}
 	key := random(32, alnum)
 	s.files[key] = c.now.Add(fileLife)
-	base := strings.TrimRight(s.cfg.FilesURL, "/")
-	if base == "" {
-		base = c.scheme + "://" + otherLoopback(c.host)
-	}
-	return base + "/_files/" + key + ".pdf"
+	return c.scheme + "://" + otherLoopback(c.host) + "/_files/" + key + ".pdf"
 }
 
 func otherLoopback(host string) string {
@@ -82,7 +77,7 @@ func otherLoopback(host string) string {
 	case ip != nil && ip.IsLoopback():
 		name = "localhost"
 	default:
-		return host // no other name is known; Config.FilesURL gives one
+		return host // no other name is known
 	}
 	if port == "" {
 		return name
@@ -96,9 +91,7 @@ func (s *Server) download(c *request) *reply {
 	key := strings.TrimSuffix(strings.TrimPrefix(c.full, "/_files/"), ".pdf")
 	end, ok := s.files[key]
 	if st == nil || !ok || over(c.now, end) || c.method != http.MethodGet {
-		out := textReply(http.StatusNotFound, "file not found").why("the address of the file is unknown or old")
-		out.refused = true
-		return out
+		return textReply(http.StatusNotFound, "file not found").refusal("the address of the file is unknown or old")
 	}
 	st.stats.Downloads++
 	reason := "served the file"

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,9 +47,9 @@ type ask struct {
 
 // authorize handles the browser's first request.
 func (c *request) authorize(spec *authorizing) *reply {
-	q, err := parseForm(c.rawQuery, spec.lists...)
-	if err != nil {
-		return c.refuseAuthorize(spec, problem{kind: badRequest, text: err.Error()})
+	q, p := parseForm(c.rawQuery, spec.lists...)
+	if p != nil {
+		return c.refuseAuthorize(spec, p)
 	}
 	return c.consider(spec, q)
 }
@@ -56,23 +57,22 @@ func (c *request) authorize(spec *authorizing) *reply {
 // consider decides about an authorization request, or asks the user.
 func (c *request) consider(spec *authorizing, q params) *reply {
 	if q[spec.client] == "" {
-		return c.refuseAuthorize(spec, problem{kind: badClient, text: "parameter " + spec.client + " is missing"})
+		return c.refuseAuthorize(spec, bad(badClient, "parameter %s is missing", spec.client))
 	}
 	if q[spec.client] != c.st.clientID {
-		return c.refuseAuthorize(spec, problem{kind: badClient, text: "no client has this id"})
+		return c.refuseAuthorize(spec, bad(badClient, "no client has this id"))
 	}
 	redirect, p := c.redirectFor(spec, q)
 	if p != nil {
-		return c.refuseAuthorize(spec, *p)
+		return c.refuseAuthorize(spec, p)
 	}
 	scopes, p := spec.check(q)
 	if p != nil {
 		if !spec.bounce || redirect == outOfBand {
-			return c.refuseAuthorize(spec, *p)
+			return c.refuseAuthorize(spec, p)
 		}
-		out := c.sendBack(http.StatusFound, spec, redirect, q, url.Values{"error": {p.codeOr()}, "error_description": {p.text}})
-		out.refused = true
-		return out.why(p.text)
+		return c.sendBack(http.StatusFound, spec, redirect, q, url.Values{"error": {p.codeOr()}, "error_description": {p.text}}).
+			refusal(p.text)
 	}
 	a := &ask{spec: spec, query: q, redirect: redirect, scopes: scopes, expires: c.now.Add(askLife)}
 	switch c.srv.cfg.Consent {
@@ -115,54 +115,36 @@ func (c *request) redirectFor(spec *authorizing, q params) (string, *problem) {
 
 // check judges what is left once the client and the redirect URI are known to be good.
 func (spec *authorizing) check(q params) ([]string, *problem) {
-	known := append([]string{spec.client, spec.redirect, spec.stateName()}, spec.required...)
-	known = append(known, spec.optional...)
+	known := slices.Concat([]string{spec.client, spec.redirect, spec.stateName()}, spec.required, spec.optional)
+	required := spec.required
 	if spec.responseType {
 		known = append(known, "response_type")
+		required = slices.Concat([]string{"response_type"}, required)
 	}
-	if err := q.only(known...); err != nil {
-		return nil, bad(badRequest, "%s", err)
+	p := q.only(known...)
+	if p == nil {
+		p = q.need(required...)
 	}
-	if spec.responseType {
-		if err := q.need("response_type"); err != nil {
-			return nil, bad(badRequest, "%s", err)
-		}
-		if q["response_type"] != "code" {
-			return nil, bad(badResponse, "response_type has to be code")
-		}
+	switch {
+	case p != nil:
+	case spec.responseType && q["response_type"] != "code":
+		p = bad(badResponse, "response_type has to be code")
+	case spec.verify != nil:
+		p = spec.verify(q)
 	}
-	if err := q.need(spec.required...); err != nil {
-		return nil, bad(badRequest, "%s", err)
+	if p != nil || spec.scopes == nil {
+		return nil, p
 	}
-	if spec.verify != nil {
-		if p := spec.verify(q); p != nil {
-			return nil, p
-		}
-	}
-	if spec.scopes == nil {
-		return nil, nil
-	}
-	name := spec.scope
-	if name == "" {
-		name = "scope"
-	}
-	return spec.scopes(q[name])
+	return spec.scopes(q[cmp.Or(spec.scope, "scope")])
 }
 
-func (spec *authorizing) stateName() string {
-	if spec.state == "" {
-		return "state"
-	}
-	return spec.state
-}
+func (spec *authorizing) stateName() string { return cmp.Or(spec.state, "state") }
 
-func (c *request) refuseAuthorize(spec *authorizing, p problem) *reply {
+func (c *request) refuseAuthorize(spec *authorizing, p *problem) *reply {
 	if spec.jsonErrors {
 		return c.refuse(p)
 	}
-	out := c.srv.pages.refused(c, p).why(p.text)
-	out.refused = true
-	return out
+	return c.refusedPage(p)
 }
 
 // sendBack redirects with the values and the state. The registered URI stays as it is, byte for byte.
@@ -205,7 +187,7 @@ func (c *request) allow(a *ask, status int) *reply {
 func (c *request) deny(a *ask, status int) *reply {
 	var out *reply
 	if a.redirect == outOfBand {
-		out = c.srv.pages.refused(c, problem{kind: kind{"access_denied", http.StatusForbidden}, text: "access was denied"})
+		out = c.srv.pages.refused(c, bad(kind{"access_denied", http.StatusForbidden}, "access was denied"))
 	} else {
 		out = c.sendBack(status, a.spec, a.redirect, a.query,
 			url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}})
@@ -215,30 +197,26 @@ func (c *request) deny(a *ask, status int) *reply {
 
 // consentGiven takes the answer of the consent page. Its id is good once.
 func (c *request) consentGiven() *reply {
-	p, err := c.values("form")
-	if err == nil {
-		err = p.exactly("request", "decision")
+	v, p := c.values("form")
+	if p == nil {
+		p = v.exactly("request", "decision")
 	}
-	if err != nil {
-		return c.refusedPage(problem{kind: badRequest, text: err.Error()})
+	if p != nil {
+		return c.refusedPage(p)
 	}
-	a := c.st.asks[p["request"]]
-	delete(c.st.asks, p["request"])
+	a := c.st.asks[v["request"]]
+	delete(c.st.asks, v["request"])
 	switch {
 	case a == nil:
-		return c.refusedPage(problem{kind: badRequest, text: "this page was answered before, or never asked"})
+		return c.refusedPage(bad(badRequest, "this page was answered before, or never asked"))
 	case over(c.now, a.expires):
-		return c.refusedPage(problem{kind: badRequest, text: "this page was left open too long"})
-	case p["decision"] == "allow":
+		return c.refusedPage(bad(badRequest, "this page was left open too long"))
+	case v["decision"] == "allow":
 		return c.allow(a, http.StatusSeeOther)
-	case p["decision"] == "deny":
+	case v["decision"] == "deny":
 		return c.deny(a, http.StatusSeeOther)
 	}
-	return c.refusedPage(problem{kind: badRequest, text: "the decision is neither allow nor deny"})
+	return c.refusedPage(bad(badRequest, "the decision is neither allow nor deny"))
 }
 
-func (c *request) refusedPage(p problem) *reply {
-	out := c.srv.pages.refused(c, p).why(p.text)
-	out.refused = true
-	return out
-}
+func (c *request) refusedPage(p *problem) *reply { return c.srv.pages.refused(c, p).refusal(p.text) }

@@ -152,9 +152,7 @@ func (s *Server) control(c *request, remote string) *reply {
 }
 
 func controlError(status int, err error) *reply {
-	out := jsonReply(status, map[string]string{"error": err.Error()}).why(clean(err.Error()))
-	out.refused = true
-	return out
+	return jsonReply(status, map[string]string{"error": err.Error()}).refusal(clean(err.Error()))
 }
 
 type done struct {

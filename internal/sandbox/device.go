@@ -114,33 +114,33 @@ func (s *Stats) decided(decision string) {
 
 // devicePage asks the user for the code and the consent, in one form.
 func (c *request) devicePage() *reply {
-	q, err := c.query()
-	if err == nil {
-		err = q.only("user_code")
+	q, p := c.query()
+	if p == nil {
+		p = q.only("user_code")
 	}
-	if err != nil {
-		return c.refusedPage(problem{kind: badRequest, text: err.Error()})
+	if p != nil {
+		return c.refusedPage(p)
 	}
 	return c.srv.pages.device(c, q["user_code"]).why("asking the user for the code and consent")
 }
 
 // deviceDecided takes the answer of that page.
 func (c *request) deviceDecided() *reply {
-	p, err := c.values("form")
-	if err == nil {
-		err = p.exactly("user_code", "decision")
+	v, p := c.values("form")
+	if p == nil {
+		p = v.exactly("user_code", "decision")
 	}
-	if err == nil && p["decision"] != ConsentAllow && p["decision"] != ConsentDeny {
-		err = errors.New("the decision is neither allow nor deny")
+	if p == nil && v["decision"] != ConsentAllow && v["decision"] != ConsentDeny {
+		p = bad(badRequest, "the decision is neither allow nor deny")
 	}
-	if err != nil {
-		return c.refusedPage(problem{kind: badRequest, text: err.Error()})
+	if p != nil {
+		return c.refusedPage(p)
 	}
-	d := c.st.waiting(c.now, p["user_code"])
+	d := c.st.waiting(c.now, v["user_code"])
 	if d == nil {
-		return c.refusedPage(problem{kind: badRequest, text: "no device waits with this code"})
+		return c.refusedPage(bad(badRequest, "no device waits with this code"))
 	}
-	d.decision = p["decision"]
+	d.decision = v["decision"]
 	return c.srv.pages.deviceDone(c, d.decision == ConsentAllow).why("consent decided on the device page: " + d.decision).
 		counts(func(s *Stats) { s.decided(d.decision) })
 }

@@ -111,6 +111,14 @@ func (s *Server) note(c *request, f *Fault, out *reply) {
 	s.queue = append(s.queue, e)
 }
 
+// tellOf passes on the event of a request that needed no decision under the lock.
+func (s *Server) tellOf(c *request, f *Fault, out *reply) {
+	s.mu.Lock()
+	s.note(c, f, out)
+	s.mu.Unlock()
+	s.tell()
+}
+
 // tell passes queued events to Config.Event. A second caller finds its event passed on, or passes it on
 // itself: either way that happens before its answer leaves.
 func (s *Server) tell() {

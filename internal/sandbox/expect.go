@@ -3,8 +3,6 @@ package sandbox
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,18 +15,18 @@ import (
 type held map[string]string
 
 // take matches values with templates and keeps what is in the places of placeholders.
-func (h held) take(name string, templates words, values []string) error {
+func (h held) take(name string, templates words, values []string) *problem {
 	if len(values) != len(templates) {
-		return fmt.Errorf("parameter %s is given %d times, not %d", clean(name), len(values), len(templates))
+		return bad(badRequest, "parameter %s is given %d times, not %d", clean(name), len(values), len(templates))
 	}
 	for i, template := range templates {
 		found := templatePattern(template).FindStringSubmatch(values[i])
 		if found == nil {
-			return fmt.Errorf("parameter %s is not what the definition says (%s)", clean(name), clean(template))
+			return bad(badRequest, "parameter %s is not what the definition says (%s)", clean(name), clean(template))
 		}
 		for j, holder := range holders(template) {
 			if old, ok := h[holder]; ok && old != found[j+1] {
-				return fmt.Errorf("two values for %s", holder)
+				return bad(badRequest, "two values for %s", holder)
 			}
 			h[holder] = found[j+1]
 		}
@@ -58,38 +56,38 @@ func templatePattern(template string) *regexp.Regexp {
 }
 
 // lists returns the parameters of a request that is encoded in this way, and refuses others beside them.
-func (c *request) lists(encoding string, fixed url.Values) (url.Values, error) {
+func (c *request) lists(encoding string, fixed url.Values) (url.Values, *problem) {
 	query, err := url.ParseQuery(c.rawQuery)
 	if err != nil {
-		return nil, errors.New("the query is not form-urlencoded")
+		return nil, bad(badRequest, "the query is not form-urlencoded")
 	}
 	if encoding == "query" {
 		if len(c.body) > 0 {
-			return nil, errors.New("the parameters belong in the query, not in a body")
+			return nil, bad(badRequest, "the parameters belong in the query, not in a body")
 		}
 		return query, nil
 	}
 	if query.Encode() != fixed.Encode() {
-		return nil, errors.New("the parameters belong in the body, not in the URL")
+		return nil, bad(badRequest, "the parameters belong in the body, not in the URL")
 	}
 	want := map[string]string{"form": "application/x-www-form-urlencoded", "json": "application/json"}[encoding]
 	if c.media != want {
-		return nil, fmt.Errorf("the Content-Type has to be %s", want)
+		return nil, bad(badRequest, "the Content-Type has to be %s", want)
 	}
 	if encoding == "json" {
 		return jsonLists(c.body)
 	}
 	values, err := url.ParseQuery(string(c.body))
 	if err != nil {
-		return nil, errors.New("the parameters are not form-urlencoded")
+		return nil, bad(badRequest, "the parameters are not form-urlencoded")
 	}
 	return values, nil
 }
 
-func jsonLists(body []byte) (url.Values, error) {
+func jsonLists(body []byte) (url.Values, *problem) {
 	var object map[string]any
 	if err := json.Unmarshal(body, &object); err != nil || object == nil {
-		return nil, errors.New("the body is not a JSON object")
+		return nil, bad(badRequest, "the body is not a JSON object")
 	}
 	values := url.Values{}
 	for name, value := range object {
@@ -100,7 +98,7 @@ func jsonLists(body []byte) (url.Values, error) {
 		for _, item := range list {
 			text, ok := item.(string)
 			if !ok {
-				return nil, fmt.Errorf("parameter %s is not a string", clean(name))
+				return nil, bad(badRequest, "parameter %s is not a string", clean(name))
 			}
 			values.Add(name, text)
 		}
@@ -115,8 +113,8 @@ func (m *made) judge(c *request, w *wanted) (held, *problem) {
 		return nil, p
 	}
 	h := held{}
-	if err := m.headers(c, w.Headers, h); err != nil {
-		return nil, bad(badRequest, "%s", err)
+	if p := m.headers(c, w.Headers, h); p != nil {
+		return nil, p
 	}
 	if p := m.clientHeader(c, w, values, h); p != nil {
 		return nil, p
@@ -130,8 +128,8 @@ func (m *made) judge(c *request, w *wanted) (held, *problem) {
 		if len(values[name]) == 0 || slices.Contains(values[name], "") {
 			return nil, bad(badRequest, "parameter %s is missing", name)
 		}
-		if err := h.take(name, templates, values[name]); err != nil {
-			return nil, bad(badRequest, "%s", err)
+		if p := h.take(name, templates, values[name]); p != nil {
+			return nil, p
 		}
 	}
 	for _, name := range keys(values) {
@@ -145,16 +143,13 @@ func (m *made) judge(c *request, w *wanted) (held, *problem) {
 // values reads the parameters in the encoding of the request, or in the other one that it may have.
 func (m *made) values(c *request, w *wanted) (url.Values, *problem) {
 	_, fixed := w.address()
-	values, err := c.lists(w.Encoding, fixed)
-	if other := m.d.Revoke.FallbackEncoding; err != nil && w.kind == kindRevoke && other != "" {
-		if again, fine := c.lists(other, fixed); fine == nil {
-			values, err = again, nil
+	values, p := c.lists(w.Encoding, fixed)
+	if other := m.d.Revoke.FallbackEncoding; p != nil && w.kind == kindRevoke && other != "" {
+		if again, p := c.lists(other, fixed); p == nil {
+			return again, nil
 		}
 	}
-	if err != nil {
-		return nil, bad(badRequest, "%s", err)
-	}
-	return values, nil
+	return values, p
 }
 
 // mayLack reports whether a parameter without a value is left out of the request.
@@ -167,11 +162,11 @@ func (m *made) mayLack(w *wanted, templates words) bool {
 }
 
 // headers checks the headers that the definition sets to a constant or a value of the login.
-func (m *made) headers(c *request, templates map[string]string, h held) error {
+func (m *made) headers(c *request, templates map[string]string, h held) *problem {
 	for _, name := range keys(templates) {
 		values := c.header.Values(name)
 		if len(values) != 1 || h.take(name, words{templates[name]}, values) != nil {
-			return fmt.Errorf("the header %s is not %s, as the definition says", name, clean(templates[name]))
+			return bad(badRequest, "the header %s is not %s, as the definition says", name, clean(templates[name]))
 		}
 	}
 	return nil
@@ -207,8 +202,8 @@ func (m *made) clientHeader(c *request, w *wanted, values url.Values, h held) *p
 		return bad(badRequest, "this request takes no Authorization header")
 	}
 	for _, name := range names {
-		if err := h.take(name, words{"{" + name + "}"}, values[name]); err != nil {
-			return bad(badClient, "%s", err)
+		if p := h.take(name, words{"{" + name + "}"}, values[name]); p != nil {
+			return bad(badClient, "%s", p.text)
 		}
 		if m.d.expected(w)[name] == nil {
 			values.Del(name)
@@ -218,15 +213,15 @@ func (m *made) clientHeader(c *request, w *wanted, values url.Values, h held) *p
 }
 
 func (m *made) basicHeader(c *request, raw bool, h held) *problem {
-	id, secret, err := c.basic()
+	read := c.basic
 	if raw {
-		id, secret, err = c.basicParts()
+		read = c.basicParts
 	}
-	if err != nil {
-		return bad(badClient, "%s", err)
+	id, secret, p := read()
+	if p == nil {
+		h["client_id"], h["client_secret"] = id, secret
 	}
-	h["client_id"], h["client_secret"] = id, secret
-	return nil
+	return p
 }
 
 // verify checks the values that every request means the same by.
@@ -273,17 +268,18 @@ func (m *made) ofLogin(c *request, h held) *problem {
 // presented returns the access token of a request to the API.
 func (m *made) presented(c *request) (string, *problem) {
 	api, h := m.d.API, held{}
-	if err := m.headers(c, api.Headers, h); err != nil {
-		return "", bad(badRequest, "%s", err)
+	p := m.headers(c, api.Headers, h)
+	if p == nil {
+		p = m.ofLogin(c, h)
 	}
-	if p := m.ofLogin(c, h); p != nil {
+	if p != nil {
 		return "", p
 	}
 	if api.QueryParam != "" {
-		query, err := c.query()
+		query, p := c.query()
 		switch {
-		case err != nil:
-			return "", bad(badRequest, "%s", err)
+		case p != nil:
+			return "", p
 		case c.header.Get("Authorization") != "":
 			return "", bad(badRequest, "the token goes in the query; no Authorization header is read")
 		case query[api.QueryParam] == "":

@@ -126,24 +126,24 @@ func (f *Fault) fill(c *request, text string) string {
 	var all []string
 	found := map[string]string{}
 	for _, p := range c.everything() {
-		name := p.Name
+		name, value := p.Name, p.Value
 		switch {
 		case strings.EqualFold(name, "Basic"):
-			id, secret, err := c.basic()
-			if err != nil {
+			id, secret, p := c.basic()
+			if p != nil {
 				continue
 			}
 			found["client_id"] = id
-			name, p.Value = "client_secret", secret
+			name, value = "client_secret", secret
 		case strings.EqualFold(name, "Bearer"):
 			name = "access_token"
 		}
 		if canonical, ok := canonicalNames[name]; ok {
 			name = canonical
 		}
-		found[name] = p.Value
+		found[name] = value
 		if name != "client_id" && slices.Contains(templateNames, name) {
-			all = append(all, p.Value)
+			all = append(all, value)
 		}
 	}
 	found["secret"] = strings.Join(all, " ")

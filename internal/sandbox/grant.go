@@ -12,7 +12,7 @@ type granted struct {
 	count  func(*Stats)
 }
 
-func (g granted) reply(c *request, v any) *reply {
+func (g granted) reply(v any) *reply {
 	return jsonReply(http.StatusOK, v).set("Pragma", "no-cache").why(g.reason).counts(g.count)
 }
 
@@ -67,4 +67,20 @@ func (c *request) bodyOnly() *problem {
 		return bad(badRequest, "this call takes no Authorization header")
 	}
 	return c.noQuery()
+}
+
+// revoke ends a token: a refresh token with its whole authorization, an access token alone unless whole. An unknown token is
+// no error (RFC 7009 2.2).
+func (c *request) revoke(out *reply, value string, whole bool) *reply {
+	t := c.st.tokens[value]
+	if t == nil || t.family.kind != "" {
+		return out.why("revoked nothing: the token is unknown")
+	}
+	out.counts(func(s *Stats) { s.Revokes++ })
+	if t.refresh || whole {
+		t.family.ended = true
+		return out.why("revoked the whole authorization")
+	}
+	t.revoked = true
+	return out.why("revoked the access token")
 }

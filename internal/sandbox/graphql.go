@@ -67,18 +67,16 @@ func pick(fields []field, data map[string]any) (map[string]any, error) {
 }
 
 func pickValue(f field, value any) (any, error) {
-	switch v := value.(type) {
-	case map[string]any:
-		if f.fields == nil {
-			return nil, fmt.Errorf("field %s needs a selection of its fields", f.name)
-		}
-		return pick(f.fields, v)
-	case []any:
-		if f.fields == nil {
-			return nil, fmt.Errorf("field %s needs a selection of its fields", f.name)
-		}
+	object, isObject := value.(map[string]any)
+	items, isList := value.([]any)
+	switch {
+	case (isObject || isList) && f.fields == nil:
+		return nil, fmt.Errorf("field %s needs a selection of its fields", f.name)
+	case isObject:
+		return pick(f.fields, object)
+	case isList:
 		list := []any{}
-		for _, item := range v {
+		for _, item := range items {
 			got, err := pickValue(f, item)
 			if err != nil {
 				return nil, err
@@ -86,8 +84,7 @@ func pickValue(f field, value any) (any, error) {
 			list = append(list, got)
 		}
 		return list, nil
-	}
-	if f.fields != nil {
+	case f.fields != nil:
 		return nil, fmt.Errorf("field %s has no fields", f.name)
 	}
 	return value, nil

@@ -235,8 +235,8 @@ func (m *made) verifyAuthorize(c *request, q params, expected map[string]words) 
 		if !given {
 			continue // what is required was checked
 		}
-		if err := h.take(name, expected[name], strings.Split(value, "\n")); err != nil {
-			return bad(badRequest, "%s", err)
+		if p := h.take(name, expected[name], strings.Split(value, "\n")); p != nil {
+			return p
 		}
 	}
 	if challenge, ok := h["code_challenge"]; ok && len(challenge) != 43 {
@@ -265,23 +265,27 @@ func (m *made) redirectRule(u *url.URL) *problem {
 func (m *made) choose(c *request) *wanted {
 	var first *wanted
 	for _, w := range m.requests() {
-		path, fixed := w.address()
+		path, _ := w.address()
 		if _, ok := match(path, c.path); !ok || w.Method != c.method || w.kind == kindRevoke || w.kind == kindDevice {
 			continue
 		}
 		if first == nil {
 			first = w
 		}
-		values, err := c.lists(w.Encoding, fixed)
-		if err == nil && m.constants(w, values) {
+		if m.fits(c, w) {
 			return w
 		}
 	}
 	return first // whose refusal says what is missing
 }
 
-// constants reports whether a request has every parameter that is constant.
-func (m *made) constants(w *wanted, values url.Values) bool {
+// fits reports whether a request has the encoding of w and every parameter of it that is constant.
+func (m *made) fits(c *request, w *wanted) bool {
+	_, fixed := w.address()
+	values, p := c.lists(w.Encoding, fixed)
+	if p != nil {
+		return false
+	}
 	for name, templates := range m.d.expected(w) {
 		if len(holders(strings.Join(templates, ""))) == 0 && !slices.Equal(values[name], templates) {
 			return false
@@ -291,30 +295,23 @@ func (m *made) constants(w *wanted, values url.Values) bool {
 }
 
 func (m *made) operation(c *request) string {
-	if w := m.choose(c); w != nil && w.kind == kindRefresh && m.alone(c, w) {
+	if w := m.choose(c); w != nil && w.kind == kindRefresh && m.fits(c, w) {
 		return opRefresh
 	}
 	return opToken
-}
-
-// alone reports whether a request is the refresh and not merely counted as one for want of a better.
-func (m *made) alone(c *request, w *wanted) bool {
-	_, fixed := w.address()
-	values, err := c.lists(w.Encoding, fixed)
-	return err == nil && m.constants(w, values)
 }
 
 func (m *made) token(c *request) *reply {
 	w := m.choose(c)
 	h, p := m.judge(c, w)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	got, nonce, p := m.grant(c, w.kind, h)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
-	return got.reply(c, m.tokens(c, got, nonce))
+	return got.reply(m.tokens(c, got, nonce))
 }
 
 func (m *made) grant(c *request, kind string, h held) (granted, string, *problem) {
@@ -456,7 +453,7 @@ func place(out map[string]any, path string, value any) {
 func (m *made) device(c *request) *reply {
 	h, p := m.judge(c, m.d.DeviceAuthorization)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return c.startDevice(m.split(h["scope"]))
 }
@@ -464,20 +461,9 @@ func (m *made) device(c *request) *reply {
 func (m *made) revoke(c *request) *reply {
 	h, p := m.judge(c, m.d.Revoke.Request)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
-	out := &reply{status: http.StatusOK}
-	t := c.st.tokens[h["token"]]
-	if t == nil || t.family.kind != "" { // RFC 7009 2.2
-		return out.why("revoked nothing: the token is unknown")
-	}
-	t.revoked = true
-	reason := "revoked the access token"
-	if t.refresh {
-		t.family.ended = true
-		reason = "revoked the whole authorization"
-	}
-	return out.why(reason).counts(func(s *Stats) { s.Revokes++ })
+	return c.revoke(&reply{status: http.StatusOK}, h["token"], false)
 }
 
 // render writes a refusal with the names of the definition, and with the words by which it knows the end of

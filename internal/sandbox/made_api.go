@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -19,12 +20,7 @@ func variableName(name string) string {
 	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
 }
 
-func (p probe) method() string {
-	if p.Method == "" {
-		return http.MethodGet
-	}
-	return p.Method
-}
+func (p probe) method() string { return cmp.Or(p.Method, http.MethodGet) }
 
 // access checks the token of a request to the API.
 func (m *made) access(c *request) *problem {
@@ -39,13 +35,13 @@ func (m *made) access(c *request) *problem {
 // probe tells whose token it is, in the fields that the definition shows.
 func (m *made) probe(c *request, p probe) *reply {
 	if pr := m.access(c); pr != nil {
-		return c.refuse(*pr)
+		return c.refuse(pr)
 	}
 	if m.d.API.GraphQL && !sameJSON(p.JSON, c.body) {
 		return m.api(c)
 	}
-	if err := m.asProbe(c, p); err != nil {
-		return c.refuse(*err)
+	if pr := m.asProbe(c, p); pr != nil {
+		return c.refuse(pr)
 	}
 	body := map[string]any{}
 	for _, field := range p.Show {
@@ -80,13 +76,13 @@ func sameJSON(want string, body []byte) bool {
 // api answers every other request to the API: the definition says nothing about them.
 func (m *made) api(c *request) *reply {
 	if p := m.access(c); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	body := map[string]any{"sandbox": m.d.Name, "path": c.path}
 	if m.d.API.GraphQL {
 		query, err := readGraphQL(c.body)
 		if err != nil {
-			return c.refuse(problem{kind: badRequest, text: err.Error()})
+			return c.refuse(bad(badRequest, "%s", err))
 		}
 		body = map[string]any{"data": map[string]any{"sandbox": query}}
 	}

@@ -146,7 +146,7 @@ func (m *made) assertion(audience string, now time.Time, life time.Duration) str
 func (m *made) idToken(c *request) *reply {
 	query, err := url.ParseQuery(c.rawQuery)
 	if given, _ := c.bearer(); err != nil || given != jobToken {
-		return c.refuse(*bad(badToken, "the token is not the one of the job"))
+		return c.refuse(bad(badToken, "the token is not the one of the job"))
 	}
 	return jsonReply(http.StatusOK, map[string]string{"value": m.assertion(query.Get("audience"), c.now, 5*time.Minute)}).why("issued an ID token of the job")
 }

@@ -26,26 +26,26 @@ func (m *made) push(c *request) *reply {
 	}
 	values, p := m.values(c, &w)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	h := held{}
 	if p = m.clientHeader(c, &w, values, h); p == nil {
 		p = m.verify(c, h)
 	}
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	w.ClientAuth = ""
 	spec := m.authorizing(c, &w)
-	q, err := parseForm(values.Encode(), spec.lists...)
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	q, p := parseForm(values.Encode(), spec.lists...)
+	if p == nil {
+		_, p = c.redirectFor(spec, q)
 	}
-	if _, p = c.redirectFor(spec, q); p == nil {
+	if p == nil {
 		_, p = spec.check(q)
 	}
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	for uri, old := range c.st.pushes { // requests whose browser never came
 		if over(c.now, old.expires.Add(askLife)) {
@@ -64,22 +64,22 @@ const pushLife = 90 * time.Second
 // authorizePushed handles a browser that brings the reference to a pushed request, and nothing else.
 func (m *made) authorizePushed(c *request) *reply {
 	spec := m.authorizing(c, &m.d.Authorize.wanted)
-	q, err := parseForm(c.rawQuery)
-	if err == nil {
+	q, p := parseForm(c.rawQuery)
+	if p == nil {
 		_, fixed := m.d.Authorize.address()
 		for name := range fixed {
 			delete(q, name)
 		}
-		err = q.exactly("client_id", "request_uri")
+		p = q.exactly("client_id", "request_uri")
 	}
-	if err != nil {
-		return c.refuseAuthorize(spec, problem{kind: badRequest, text: "the request has to be pushed, as the definition says: " + err.Error()})
+	if p != nil {
+		return c.refuseAuthorize(spec, bad(badRequest, "the request has to be pushed, as the definition says: %s", p.text))
 	}
 	waiting := c.st.pushes[q["request_uri"]]
-	unusable := problem{kind: badRequest, code: "invalid_request_uri"}
+	unusable := &problem{kind: badRequest, code: "invalid_request_uri"}
 	switch {
 	case q["client_id"] != c.st.clientID:
-		return c.refuseAuthorize(spec, problem{kind: badClient, text: "no client has this id"})
+		return c.refuseAuthorize(spec, bad(badClient, "no client has this id"))
 	case waiting == nil:
 		unusable.text = "no request was pushed that has this request_uri"
 		return c.refuseAuthorize(spec, unusable)
@@ -96,7 +96,6 @@ func (m *made) authorizePushed(c *request) *reply {
 	if p != nil || redirect == outOfBand {
 		return c.refuseAuthorize(spec, unusable)
 	}
-	out := c.sendBack(http.StatusFound, waiting.spec, redirect, waiting.query, url.Values{"error": {unusable.code}, "error_description": {unusable.text}})
-	out.refused = true
-	return out.why(unusable.text)
+	return c.sendBack(http.StatusFound, waiting.spec, redirect, waiting.query, url.Values{"error": {unusable.code}, "error_description": {unusable.text}}).
+		refusal(unusable.text)
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,9 +136,21 @@ func halLink(href, media string) map[string]string {
 // mollieGet: the front end refuses a GET with a body; without one it is a wrong method.
 func mollieGet(c *request) *reply {
 	if len(c.body) > 0 {
-		return c.refuse(problem{kind: badRequest, text: "a GET request must not carry a body"})
+		return c.refuse(bad(badRequest, "a GET request must not carry a body"))
 	}
-	return c.refuse(problem{kind: badMethod, text: "the method GET is not taken here"}).set("Allow", "POST, DELETE")
+	return c.refuse(bad(badMethod, "the method GET is not taken here")).set("Allow", "POST, DELETE")
+}
+
+// mollieBody reads the parameters of a form or of JSON, and checks the client.
+func (c *request) mollieBody() (params, *problem) {
+	if p := c.noQuery(); p != nil {
+		return nil, p
+	}
+	v, p := c.values("form", "json")
+	if p == nil {
+		p = c.mollieClient(v)
+	}
+	return v, p
 }
 
 // mollieClient reads the client from the Basic header, or else from the body; both at
@@ -150,29 +161,23 @@ func (c *request) mollieClient(v params) *problem {
 		if _, twice := v["client_secret"]; twice {
 			return bad(badRequest, "the client is named in the header and in the body")
 		}
-		var err error
-		if id, secret, err = c.basic(); err != nil {
-			return bad(badClient, "%s", err)
+		var p *problem
+		if id, secret, p = c.basic(); p != nil {
+			return p
 		}
 		if also, ok := v["client_id"]; ok && also != id {
 			return bad(badRequest, "client_id in the body is not the one of the header")
 		}
-	} else if err := v.need("client_id", "client_secret"); err != nil {
-		return bad(badClient, "there is neither a Basic header nor a client in the body: %s", err)
+	} else if p := v.need("client_id", "client_secret"); p != nil {
+		return bad(badClient, "there is neither a Basic header nor a client in the body: %s", p.text)
 	}
 	return c.st.client(id, secret)
 }
 
 func mollieTokens(c *request) *reply {
-	if p := c.noQuery(); p != nil {
-		return c.refuse(*p)
-	}
-	v, err := c.values("form", "json")
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
-	}
-	if p := c.mollieClient(v); p != nil {
-		return c.refuse(*p)
+	v, p := c.mollieBody()
+	if p != nil {
+		return c.refuse(p)
 	}
 	var redirect *string
 	if raw, ok := v["redirect_uri"]; ok {
@@ -181,32 +186,30 @@ func mollieTokens(c *request) *reply {
 	common := []string{"grant_type", "redirect_uri", "client_id", "client_secret"}
 	switch v["grant_type"] {
 	case "authorization_code":
-		if err = v.need("code"); err == nil {
-			err = v.only(append(common, "code")...)
+		if p = v.need("code"); p == nil {
+			p = v.only(append(common, "code")...)
 		}
 	case "refresh_token":
-		if err = v.need("refresh_token"); err == nil {
-			err = v.only(append(common, "refresh_token")...)
+		if p = v.need("refresh_token"); p == nil {
+			p = v.only(append(common, "refresh_token")...)
+		}
+		if p == nil {
+			p = c.mollieRedirect(v["refresh_token"], redirect)
 		}
 	case "":
 		// A revocation sent with POST ends here (zwaldeck/mollie issue 105).
-		return c.refuse(problem{kind: badRequest, text: "the grant type was not specified in the request"})
+		p = bad(badRequest, "the grant type was not specified in the request")
 	default:
-		return c.refuse(problem{kind: badGrantType, text: "grant_type has to be authorization_code or refresh_token"})
+		p = bad(badGrantType, "grant_type has to be authorization_code or refresh_token")
 	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
-	}
-	if v["grant_type"] == "refresh_token" {
-		if p := c.mollieRedirect(v["refresh_token"], redirect); p != nil {
-			return c.refuse(*p)
-		}
+	if p != nil {
+		return c.refuse(p)
 	}
 	got, p := c.grant(v["grant_type"], v["code"], redirect, v["refresh_token"], badGrant)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
-	return got.reply(c, struct {
+	return got.reply(struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 		ExpiresIn    int64  `json:"expires_in"`
@@ -235,39 +238,22 @@ func (c *request) mollieRedirect(refresh string, redirect *string) *problem {
 }
 
 // mollieRevoke: samples and vendor code send a form, the schema shows JSON: both are
-// taken. A refresh token takes its whole authorization with it. An unknown token is no error (RFC 7009 2.2).
+// taken.
 func mollieRevoke(c *request) *reply {
-	if p := c.noQuery(); p != nil {
-		return c.refuse(*p)
+	v, p := c.mollieBody()
+	if p != nil {
+		return c.refuse(p)
 	}
-	v, err := c.values("form", "json")
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	if p = v.need("token_type_hint", "token"); p == nil {
+		p = v.only("token_type_hint", "token", "client_id", "client_secret")
 	}
-	if p := c.mollieClient(v); p != nil {
-		return c.refuse(*p)
+	if p == nil && v["token_type_hint"] != "access_token" && v["token_type_hint"] != "refresh_token" {
+		p = bad(badRequest, "token_type_hint has to be access_token or refresh_token")
 	}
-	if err = v.need("token_type_hint", "token"); err == nil {
-		err = v.only("token_type_hint", "token", "client_id", "client_secret")
+	if p != nil {
+		return c.refuse(p)
 	}
-	if err == nil && !slices.Contains([]string{"access_token", "refresh_token"}, v["token_type_hint"]) {
-		err = fmt.Errorf("token_type_hint has to be access_token or refresh_token")
-	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
-	}
-	out := &reply{status: http.StatusNoContent}
-	t := c.st.tokens[v["token"]]
-	if t == nil || t.family.kind != "" {
-		return out.why("revoked nothing: the token is unknown")
-	}
-	reason := "revoked the access token"
-	t.revoked = true
-	if t.refresh {
-		t.family.ended = true
-		reason = "revoked the whole authorization"
-	}
-	return out.why(reason).counts(func(s *Stats) { s.Revokes++ })
+	return c.revoke(&reply{status: http.StatusNoContent}, v["token"], false)
 }
 
 // mollieAccess checks the token and the scope of an API call.
@@ -285,7 +271,7 @@ func mollieOrganization(c *request) *reply {
 		p = bad(noScope, "an API key stands for a profile: ask for /v2/profiles/me")
 	}
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return halReply(http.StatusOK, map[string]any{
 		"resource": "organization", "id": "org_5a4db0c0", "name": "Sandbox Shop", "email": "shop@sandbox.example.test",
@@ -300,7 +286,7 @@ func mollieProfile(c *request) *reply {
 		p = bad(noScope, "only an API key stands for a profile")
 	}
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return halReply(http.StatusOK, map[string]any{
 		"resource": "profile", "id": "pfl_5a4db0c0", "name": "Sandbox Shop",
@@ -311,7 +297,7 @@ func mollieProfile(c *request) *reply {
 func molliePermissions(c *request) *reply {
 	t, p := c.mollieAccess("")
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	var list []any
 	for _, id := range []string{"customers.read", "organizations.read", "payments.read", "payments.write", "profiles.read"} {
@@ -332,24 +318,24 @@ const molliePaymentCount = 120
 func molliePayments(c *request) *reply {
 	t, p := c.mollieAccess("payments.read")
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
-	q, err := c.query()
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	q, p := c.query()
+	if p == nil && q["testmode"] != "" && t.family.kind == mollieKey { // docs/providers.md
+		p = bad(badRequest, "testmode is not for API keys: the prefix tells the mode")
 	}
-	if q["testmode"] != "" && t.family.kind == mollieKey { // docs/providers.md
-		return c.refuse(problem{kind: badRequest, text: "testmode is not for API keys: the prefix tells the mode"})
+	if p != nil {
+		return c.refuse(p)
 	}
-	limit, pr := q.number("limit", 50, 1, 250)
-	if pr != nil {
-		return c.refuse(*pr)
+	limit, p := q.number("limit", 50, 1, 250)
+	if p != nil {
+		return c.refuse(p)
 	}
 	first := 0
 	if from, ok := q["from"]; ok {
 		n, err := strconv.Atoi(strings.TrimPrefix(from, "tr_sandbox"))
 		if err != nil || n < 1 || n > molliePaymentCount || from != molliePayment(n-1) {
-			return c.refuse(problem{kind: badRequest, text: "from names no payment"})
+			return c.refuse(bad(badRequest, "from names no payment"))
 		}
 		first = n - 1
 	}

@@ -2,8 +2,6 @@ package sandbox
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -95,48 +93,45 @@ type oauthError struct {
 func moloniGrant(c *request) *reply {
 	// Production answers that parameters in a body are missing.
 	if len(c.body) > 0 {
-		return c.refuse(problem{kind: badRequest, text: "the parameters belong in the query string, not in a body"})
+		return c.refuse(bad(badRequest, "the parameters belong in the query string, not in a body"))
 	}
 	if c.header.Get("Authorization") != "" {
-		return c.refuse(problem{kind: badRequest, text: "the client is named in the query string, not in a header"})
+		return c.refuse(bad(badRequest, "the client is named in the query string, not in a header"))
 	}
-	v, err := c.query()
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	v, p := c.query()
+	if p != nil {
+		return c.refuse(p)
 	}
 	switch v["grant_type"] {
 	case "authorization_code":
-		err = v.exactly("grant_type", "client_id", "redirect_uri", "client_secret", "code")
+		p = v.exactly("grant_type", "client_id", "redirect_uri", "client_secret", "code")
 	case "refresh_token":
 		// The page says five parameters and lists these four.
-		err = v.exactly("grant_type", "client_id", "client_secret", "refresh_token")
+		p = v.exactly("grant_type", "client_id", "client_secret", "refresh_token")
 	case "password":
-		err = v.exactly("grant_type", "client_id", "client_secret", "username", "password")
+		p = v.exactly("grant_type", "client_id", "client_secret", "username", "password")
 	case "":
-		return c.refuse(problem{kind: badRequest, text: "parameter grant_type is missing"})
+		p = bad(badRequest, "parameter grant_type is missing")
 	default:
-		return c.refuse(problem{kind: badGrantType, text: "grant_type has to be authorization_code, refresh_token or password"})
+		p = bad(badGrantType, "grant_type has to be authorization_code, refresh_token or password")
 	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
-	}
-	if p := c.st.client(v["client_id"], v["client_secret"]); p != nil {
-		return c.refuse(*p)
+	if p == nil {
+		p = c.st.client(v["client_id"], v["client_secret"])
 	}
 	var got granted
-	if v["grant_type"] == "password" {
-		if v["username"] != c.srv.cfg.Username || v["password"] != c.srv.cfg.Password {
-			return c.refuse(problem{kind: badGrant, text: "the user name or the password is wrong"})
-		}
+	switch redirect := v["redirect_uri"]; {
+	case p != nil:
+	case v["grant_type"] != "password":
+		got, p = c.grant(v["grant_type"], v["code"], &redirect, v["refresh_token"], badRedirect)
+	case v["username"] != c.srv.cfg.Username || v["password"] != c.srv.cfg.Password:
+		p = bad(badGrant, "the user name or the password is wrong")
+	default:
 		got = c.mint(nil)
-	} else {
-		redirect := v["redirect_uri"]
-		var p *problem
-		if got, p = c.grant(v["grant_type"], v["code"], &redirect, v["refresh_token"], badRedirect); p != nil {
-			return c.refuse(*p)
-		}
 	}
-	return got.reply(c, struct {
+	if p != nil {
+		return c.refuse(p)
+	}
+	return got.reply(struct {
 		AccessToken  string  `json:"access_token"`
 		ExpiresIn    int64   `json:"expires_in"`
 		TokenType    string  `json:"token_type"`
@@ -151,49 +146,46 @@ func (c *request) moloniAccess() *problem {
 	if c.header.Get("Authorization") != "" {
 		return bad(badRequest, "the token goes into the query as access_token; no Authorization header is read")
 	}
-	q, err := c.query()
-	if err == nil {
-		err = q.need("access_token")
+	q, p := c.query()
+	if p == nil {
+		p = q.need("access_token")
 	}
-	if err == nil {
-		if q.only("access_token", "json", "human_errors") != nil {
-			err = errors.New("the data belongs in the body of a POST: the query takes only access_token, json and human_errors")
-		}
+	if p == nil && q.only("access_token", "json", "human_errors") != nil {
+		p = bad(badRequest, "the data belongs in the body of a POST: the query takes only access_token, json and human_errors")
 	}
-	if err == nil {
-		err = c.moloniData(q["json"] == "true")
+	if p == nil {
+		p = c.moloniData(q["json"] == "true")
 	}
-	if err != nil {
-		return bad(badRequest, "%s", err)
+	if p == nil {
+		_, p = c.st.usable(c.now, q["access_token"])
 	}
-	_, p := c.st.usable(c.now, q["access_token"])
 	return p
 }
 
 // moloniData checks the data of an API call: a form, or JSON with json=true in the query. The page asks for
 // the Content-Type of a form in both cases; the stand-in takes that of JSON too.
-func (c *request) moloniData(asJSON bool) error {
+func (c *request) moloniData(asJSON bool) *problem {
 	switch {
 	case len(c.body) == 0:
 		return nil
 	case c.method != http.MethodPost:
-		return errors.New("the data belongs in the body of a POST")
+		return bad(badRequest, "the data belongs in the body of a POST")
 	case !asJSON && c.media == "application/json":
-		return errors.New("JSON is taken only with json=true in the query")
+		return bad(badRequest, "JSON is taken only with json=true in the query")
 	case !asJSON:
-		_, err := c.values("form")
-		return err
+		_, p := c.values("form")
+		return p
 	case c.media != "application/json" && c.media != "application/x-www-form-urlencoded":
-		return fmt.Errorf("Content-Type %s is not taken here", clean(c.media))
+		return bad(badRequest, "Content-Type %s is not taken here", clean(c.media))
 	case !json.Valid(c.body):
-		return errors.New("the query says json=true, but the body is not JSON")
+		return bad(badRequest, "the query says json=true, but the body is not JSON")
 	}
 	return nil
 }
 
 func moloniMe(c *request) *reply {
 	if p := c.moloniAccess(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return jsonReply(http.StatusOK, map[string]any{
 		"user_id": 4711, "name": "Sandbox User", "email": c.srv.cfg.Username, "language_id": 1,
@@ -204,7 +196,7 @@ func moloniMe(c *request) *reply {
 // moloniCompanies lists the demonstration company that shows up for everyone.
 func moloniCompanies(c *request) *reply {
 	if p := c.moloniAccess(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return jsonReply(http.StatusOK, []any{map[string]any{"company_id": 5, "name": "Sandbox Company"}}).why("listed")
 }

@@ -64,33 +64,33 @@ func moloniOnProblem(c *request, p problem) *reply {
 
 func moloniOnGrant(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	// The docs say form; the vendor's PrestaShop plugins send JSON.
-	v, err := c.values("form", "json")
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	v, p := c.values("form", "json")
+	if p != nil {
+		return c.refuse(p)
 	}
 	switch v["grantType"] {
 	case "authorization_code":
-		err = v.exactly("grantType", "code", "apiClientId", "clientSecret")
+		p = v.exactly("grantType", "code", "apiClientId", "clientSecret")
 	case "refresh_token":
-		err = v.exactly("grantType", "refreshToken", "apiClientId", "clientSecret")
+		p = v.exactly("grantType", "refreshToken", "apiClientId", "clientSecret")
 	default:
-		return c.refuse(problem{kind: badGrantType, text: "grantType has to be authorization_code or refresh_token"})
+		p = bad(badGrantType, "grantType has to be authorization_code or refresh_token")
 	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	if p == nil {
+		p = c.st.client(v["apiClientId"], v["clientSecret"])
 	}
-	if p := c.st.client(v["apiClientId"], v["clientSecret"]); p != nil {
-		return c.refuse(*p)
+	if p != nil {
+		return c.refuse(p)
 	}
 	got, p := c.grant(v["grantType"], v["code"], nil, v["refreshToken"], badRedirect)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	format := expiracyFormats[c.srv.cfg.ExpiracyFormat]
-	return got.reply(c, struct {
+	return got.reply(struct {
 		AccessToken          string `json:"accessToken"`
 		AccessTokenExpiracy  any    `json:"accessTokenExpiracy"` // their spelling
 		RefreshToken         string `json:"refreshToken"`
@@ -116,14 +116,14 @@ var expiracyFormats = map[string]func(now, end time.Time) any{
 // inside a 200 (row 4).
 func moloniOnGraphQL(c *request) *reply {
 	if p := c.bearerOnly(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	if c.media != "application/json" {
-		return c.refuse(problem{kind: badRequest, text: "Content-Type has to be application/json"})
+		return c.refuse(bad(badRequest, "Content-Type has to be application/json"))
 	}
 	query, err := readGraphQL(c.body)
 	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+		return c.refuse(bad(badRequest, "%s", err))
 	}
 	me := map[string]any{
 		"data": map[string]any{
@@ -136,9 +136,7 @@ func moloniOnGraphQL(c *request) *reply {
 	}
 	data, err := runGraphQL(query, map[string]any{"me": me})
 	if err != nil {
-		out := jsonReply(http.StatusOK, graphQLErrors(err.Error(), "GRAPHQL_VALIDATION_FAILED")).why(err.Error())
-		out.refused = true
-		return out
+		return jsonReply(http.StatusOK, graphQLErrors(err.Error(), "GRAPHQL_VALIDATION_FAILED")).refusal(err.Error())
 	}
 	return jsonReply(http.StatusOK, map[string]any{"data": data}).why("told whose token it is")
 }

@@ -97,40 +97,40 @@ func moneybirdProblem(c *request, p problem) *reply {
 
 func moneybirdToken(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	// One application posts JSON (row 2); the documented form is the form.
-	v, err := c.values("form")
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	v, p := c.values("form")
+	if p != nil {
+		return c.refuse(p)
 	}
 	switch v["grant_type"] {
 	case "authorization_code":
-		err = v.exactly("grant_type", "client_id", "client_secret", "code", "redirect_uri")
+		p = v.exactly("grant_type", "client_id", "client_secret", "code", "redirect_uri")
 	case "refresh_token":
-		err = v.exactly("grant_type", "client_id", "client_secret", "refresh_token")
+		p = v.exactly("grant_type", "client_id", "client_secret", "refresh_token")
 	case "":
-		return c.refuse(problem{kind: badRequest, text: "parameter grant_type is missing"})
+		p = bad(badRequest, "parameter grant_type is missing")
 	default:
-		return c.refuse(problem{kind: badGrantType, text: "grant_type has to be authorization_code or refresh_token"})
+		p = bad(badGrantType, "grant_type has to be authorization_code or refresh_token")
 	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	if p == nil {
+		p = c.st.client(v["client_id"], v["client_secret"])
 	}
-	if p := c.st.client(v["client_id"], v["client_secret"]); p != nil {
-		return c.refuse(*p)
+	if p != nil {
+		return c.refuse(p)
 	}
 	redirect := v["redirect_uri"]
 	got, p := c.grant(v["grant_type"], v["code"], &redirect, v["refresh_token"], badGrant)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	var expiresIn *int64 // "In that case, an expires_in is given."
 	if !got.access.expires.IsZero() {
 		left := c.left(got.access)
 		expiresIn = &left
 	}
-	return got.reply(c, struct {
+	return got.reply(struct {
 		AccessToken  string `json:"access_token"`
 		TokenType    string `json:"token_type"`
 		ExpiresIn    *int64 `json:"expires_in,omitempty"`
@@ -145,33 +145,29 @@ func moneybirdToken(c *request) *reply {
 // behind it says 403 unauthorized_client.
 func moneybirdRevoke(c *request) *reply {
 	if p := c.bodyOnly(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
-	v, err := c.values("form")
-	if err == nil {
-		err = v.need("client_id", "client_secret", "token")
+	v, p := c.values("form")
+	if p == nil {
+		p = v.need("client_id", "client_secret", "token")
 	}
-	if err == nil {
-		err = v.only("client_id", "client_secret", "token", "token_type_hint")
+	if p == nil {
+		p = v.only("client_id", "client_secret", "token", "token_type_hint")
 	}
-	if err != nil {
-		return c.refuse(problem{kind: badRequest, text: err.Error()})
+	if p == nil {
+		if p = c.st.client(v["client_id"], v["client_secret"]); p != nil {
+			p.code, p.status = "unauthorized_client", http.StatusForbidden
+		}
 	}
-	if p := c.st.client(v["client_id"], v["client_secret"]); p != nil {
-		return c.refuse(problem{kind: badClient, code: "unauthorized_client", status: http.StatusForbidden, text: p.text})
+	if p != nil {
+		return c.refuse(p)
 	}
-	out := jsonReply(http.StatusOK, struct{}{})
-	t := c.st.tokens[v["token"]]
-	if t == nil || t.family.kind != "" {
-		return out.why("revoked nothing: the token is unknown")
-	}
-	t.family.ended = true
-	return out.why("revoked the whole authorization").counts(func(s *Stats) { s.Revokes++ })
+	return c.revoke(jsonReply(http.StatusOK, struct{}{}), v["token"], true)
 }
 
 func moneybirdAdministrations(c *request) *reply {
 	if _, p := c.access(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return jsonReply(http.StatusOK, []any{map[string]any{
 		"id": moneybirdAdministration, "name": "Sandbox Administration", "language": "en", "currency": "EUR",
@@ -199,11 +195,11 @@ func (c *request) moneybirdAccess(resource string, scopes ...string) *problem {
 func moneybirdContacts(c *request) *reply {
 	enough := slices.DeleteFunc(slices.Clone(moneybirdScopeNames), func(s string) bool { return s == "time_entries" })
 	if p := c.moneybirdAccess("contacts", enough...); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	page, per, p := c.paging("per_page", 1, 50)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	first := min((page-1)*per, moneybirdContactCount)
 	last := min(first+per, moneybirdContactCount)
@@ -235,10 +231,10 @@ func moneybirdContacts(c *request) *reply {
 // moneybirdPDF sends the client to another host, where the token has no business.
 func moneybirdPDF(c *request) *reply {
 	if p := c.moneybirdAccess("sales invoices", "sales_invoices"); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	if n, err := strconv.Atoi(c.vars["invoice"]); err != nil || n < 1 {
-		return c.refuse(problem{kind: notFound, text: "record not found"})
+		return c.refuse(bad(notFound, "record not found"))
 	}
 	return redirectReply(http.StatusFound, c.srv.fileURL(c)).why("sent to the file on another host")
 }

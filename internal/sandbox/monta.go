@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -45,10 +46,7 @@ func montaProblem(_ *request, p problem) *reply {
 	if p.kind == badGrant && p.status == 0 { // a spent refresh token is a 401 (row 3)
 		status = http.StatusUnauthorized
 	}
-	code := p.code
-	if code == "" {
-		code = strings.ToUpper(strings.ReplaceAll(http.StatusText(status), " ", "_"))
-	}
+	code := cmp.Or(p.code, strings.ToUpper(strings.ReplaceAll(http.StatusText(status), " ", "_")))
 	context := map[string]any{}
 	if p.kind == tooMany {
 		context["rateLimitResponse"] = map[string]any{
@@ -67,14 +65,11 @@ func (c *request) montaBody(names ...string) (params, *problem) {
 	if p := c.bodyOnly(); p != nil {
 		return nil, p
 	}
-	v, err := c.values("json")
-	if err == nil {
-		err = v.exactly(names...)
+	v, p := c.values("json")
+	if p == nil {
+		p = v.exactly(names...)
 	}
-	if err != nil {
-		return nil, bad(badRequest, "%s", err)
-	}
-	return v, nil
+	return v, p
 }
 
 // montaToken mints. Whether that ends older pairs is unknown (5.3.2); the stand-in lets them live.
@@ -84,7 +79,7 @@ func montaToken(c *request) *reply {
 		p = c.st.client(v["clientId"], v["clientSecret"])
 	}
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return c.montaTokens(c.mint([]string{"all"}))
 }
@@ -93,17 +88,17 @@ func montaToken(c *request) *reply {
 func montaRefresh(c *request) *reply {
 	v, p := c.montaBody("refreshToken")
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	got, p := c.grant("refresh_token", "", nil, v["refreshToken"], badGrant)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return c.montaTokens(got)
 }
 
 func (c *request) montaTokens(got granted) *reply {
-	return got.reply(c, struct {
+	return got.reply(struct {
 		ApplicationID int    `json:"applicationId"`
 		UserID        int    `json:"userId"`
 		AccessToken   string `json:"accessToken"`
@@ -128,7 +123,7 @@ func instant(t time.Time, digits int) string {
 
 func montaMe(c *request) *reply {
 	if _, p := c.access(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	return jsonReply(http.StatusOK, struct {
 		ID           int      `json:"id"`
@@ -147,11 +142,11 @@ func montaMe(c *request) *reply {
 // stand-in chooses data and meta.
 func montaChargePoints(c *request) *reply {
 	if _, p := c.access(); p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	page, per, p := c.paging("perPage", 0, 10)
 	if p != nil {
-		return c.refuse(*p)
+		return c.refuse(p)
 	}
 	first := min(page*per, montaChargePointCount)
 	last := min(first+per, montaChargePointCount)

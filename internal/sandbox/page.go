@@ -108,7 +108,7 @@ func (p *pages) deviceDone(c *request, allowed bool) *reply {
 	return p.page(c, http.StatusOK, title, "<p>You can close this page and return to the device.</p>\n")
 }
 
-func (p *pages) refused(c *request, pr problem) *reply {
+func (p *pages) refused(c *request, pr *problem) *reply {
 	return p.page(c, pr.statusOr(), "Access was not given", fmt.Sprintf(`<p role="alert">The request was refused: %s.</p>
 <p>You can close this page.</p>
 `, escape(pr.text)))

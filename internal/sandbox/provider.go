@@ -97,7 +97,7 @@ func newProvider(d dialect, cfg Config) *provider {
 		dialect: d, asks: map[string]*ask{}, pushes: map[string]*pushed{}, codes: map[string]*code{}, tokens: map[string]*token{},
 		devices: map[string]*device{}, interval: standardInterval,
 		redirect: cfg.RedirectURIs[d.name], granted: cfg.GrantScopes[d.name], noState: cfg.OmitState[d.name],
-		keep: !d.rotates, lives: d.documented,
+		keep: !d.rotates, lives: d.documented, stats: Stats{Requests: map[string]int{}},
 	}
 	if id, ok := cfg.ClientID[d.name]; ok {
 		st.clientID = id
@@ -231,13 +231,7 @@ func (st *provider) allowed(asked []string) []string {
 	if st.granted == nil {
 		return asked
 	}
-	var got []string
-	for _, scope := range asked {
-		if slices.Contains(st.granted, scope) {
-			got = append(got, scope)
-		}
-	}
-	return got
+	return slices.DeleteFunc(slices.Clone(asked), func(scope string) bool { return !slices.Contains(st.granted, scope) })
 }
 
 func (t *token) has(scope string) bool {

@@ -442,7 +442,6 @@ func TestNewRefuses(t *testing.T) {
 		"fraction":         {FractionDigits: new(10)},
 		"negative":         {CodeLife: -1},
 		"expiracy":         {ExpiracyFormat: "roman"},
-		"files URL":        {FilesURL: "ftp://x"},
 		"known: moloni-on": {OmitState: map[string]bool{"stripe": true}},
 	} {
 		if _, err := sandbox.New(cfg); err == nil || !strings.Contains(err.Error(), word) {

@@ -2,11 +2,12 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -160,11 +161,11 @@ func match(pattern, path string) (map[string]string, bool) {
 }
 
 // query returns the parameters of the URL.
-func (c *request) query() (params, error) { return parseForm(c.rawQuery) }
+func (c *request) query() (params, *problem) { return parseForm(c.rawQuery) }
 
 // values returns the parameters of the body. The Content-Type has to be one of the encodings ("form",
 // "json") and has to tell the truth.
-func (c *request) values(encodings ...string) (params, error) {
+func (c *request) values(encodings ...string) (params, *problem) {
 	var have string
 	switch c.media {
 	case "application/x-www-form-urlencoded":
@@ -173,48 +174,48 @@ func (c *request) values(encodings ...string) (params, error) {
 		have = "json"
 	case "":
 		if len(c.body) > 0 {
-			return nil, errors.New("the body has no Content-Type")
+			return nil, bad(badRequest, "the body has no Content-Type")
 		}
-		return nil, fmt.Errorf("the body is empty: the parameters belong there, as %s", strings.Join(encodings, " or "))
+		return nil, bad(badRequest, "the body is empty: the parameters belong there, as %s", strings.Join(encodings, " or "))
 	}
 	if !slices.Contains(encodings, have) {
-		return nil, fmt.Errorf("Content-Type %s is not taken here, only %s", clean(c.media), strings.Join(encodings, " or "))
+		return nil, bad(badRequest, "Content-Type %s is not taken here, only %s", clean(c.media), strings.Join(encodings, " or "))
 	}
 	if have == "json" {
 		return parseJSON(c.body)
 	}
 	if t := bytes.TrimSpace(c.body); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
-		return nil, errors.New("Content-Type says form, but the body is JSON")
+		return nil, bad(badRequest, "Content-Type says form, but the body is JSON")
 	}
 	return parseForm(string(c.body))
 }
 
 // parseForm reads parameters, each given once but for those in lists.
-func parseForm(raw string, lists ...string) (params, error) {
+func parseForm(raw string, lists ...string) (params, *problem) {
 	v, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, errors.New("the parameters are not form-urlencoded")
+		return nil, bad(badRequest, "the parameters are not form-urlencoded")
 	}
 	p := params{}
 	for _, name := range keys(v) {
 		if len(v[name]) > 1 && !slices.Contains(lists, name) {
-			return nil, fmt.Errorf("parameter %s is given more than once", clean(name))
+			return nil, bad(badRequest, "parameter %s is given more than once", clean(name))
 		}
 		p[name] = strings.Join(v[name], "\n")
 	}
 	return p, nil
 }
 
-func parseJSON(raw []byte) (params, error) {
+func parseJSON(raw []byte) (params, *problem) {
 	var v map[string]any
 	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
-		return nil, errors.New("Content-Type says JSON, but the body is no JSON object")
+		return nil, bad(badRequest, "Content-Type says JSON, but the body is no JSON object")
 	}
 	p := params{}
 	for _, name := range keys(v) {
 		text, ok := v[name].(string)
 		if !ok {
-			return nil, fmt.Errorf("parameter %s is not a string", clean(name))
+			return nil, bad(badRequest, "parameter %s is not a string", clean(name))
 		}
 		p[name] = text
 	}
@@ -222,29 +223,29 @@ func parseJSON(raw []byte) (params, error) {
 }
 
 // only refuses what is not among the names: a documented list is the whole list.
-func (p params) only(names ...string) error {
+func (p params) only(names ...string) *problem {
 	for _, name := range keys(p) {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("parameter %s is not documented for this call", clean(name))
+			return bad(badRequest, "parameter %s is not documented for this call", clean(name))
 		}
 	}
 	return nil
 }
 
 // need refuses what is missing or empty.
-func (p params) need(names ...string) error {
+func (p params) need(names ...string) *problem {
 	for _, name := range names {
 		if p[name] == "" {
-			return fmt.Errorf("parameter %s is missing", name)
+			return bad(badRequest, "parameter %s is missing", name)
 		}
 	}
 	return nil
 }
 
 // exactly is need and only in one.
-func (p params) exactly(names ...string) error {
-	if err := p.need(names...); err != nil {
-		return err
+func (p params) exactly(names ...string) *problem {
+	if missing := p.need(names...); missing != nil {
+		return missing
 	}
 	return p.only(names...)
 }
@@ -296,46 +297,46 @@ func (c *request) everything() []Parameter {
 // basic returns the client of an Authorization: Basic header. Both parts are form-urlencoded before they
 // are joined (RFC 6749 2.3.1), so they are decoded here: a client that skips that step is found out by
 // the first odd character.
-func (c *request) basic() (id, secret string, err error) {
-	user, pass, err := c.basicParts()
-	if err != nil {
-		return "", "", err
+func (c *request) basic() (id, secret string, p *problem) {
+	user, pass, p := c.basicParts()
+	if p != nil {
+		return "", "", p
 	}
-	id, err = url.QueryUnescape(user)
+	id, err := url.QueryUnescape(user)
 	if err == nil {
 		secret, err = url.QueryUnescape(pass)
 	}
 	if err != nil {
-		return "", "", errors.New("the parts of the Basic header are not form-urlencoded (RFC 6749 2.3.1)")
+		return "", "", bad(badClient, "the parts of the Basic header are not form-urlencoded (RFC 6749 2.3.1)")
 	}
 	return id, secret, nil
 }
 
 // basicParts returns the two parts of an Authorization: Basic header as they are (RFC 7617 2).
-func (c *request) basicParts() (user, pass string, err error) {
+func (c *request) basicParts() (user, pass string, p *problem) {
 	scheme, value, _ := strings.Cut(c.header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return "", "", errors.New("the Authorization header is not of the Basic kind")
+		return "", "", bad(badClient, "the Authorization header is not of the Basic kind")
 	}
 	raw, err := base64.StdEncoding.DecodeString(value)
 	if err != nil {
-		return "", "", errors.New("the Basic header is not base64")
+		return "", "", bad(badClient, "the Basic header is not base64")
 	}
 	user, pass, ok := strings.Cut(string(raw), ":")
 	if !ok {
-		return "", "", errors.New("the Basic header has no colon")
+		return "", "", bad(badClient, "the Basic header has no colon")
 	}
 	return user, pass, nil
 }
 
 // bearer returns the token of an Authorization: Bearer header.
-func (c *request) bearer() (string, error) {
+func (c *request) bearer() (string, *problem) {
 	if n := len(c.header.Values("Authorization")); n != 1 {
-		return "", errors.New("the call needs one Authorization: Bearer header")
+		return "", bad(badToken, "the call needs one Authorization: Bearer header")
 	}
 	scheme, value, _ := strings.Cut(c.header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || value == "" {
-		return "", errors.New("the Authorization header is not of the Bearer kind")
+		return "", bad(badToken, "the Authorization header is not of the Bearer kind")
 	}
 	return value, nil
 }
@@ -374,30 +375,16 @@ var (
 	unavailable  = kind{"temporarily_unavailable", http.StatusServiceUnavailable}
 )
 
-func (p problem) statusOr() int {
-	if p.status != 0 {
-		return p.status
-	}
-	return p.kind.status
-}
+func (p problem) statusOr() int { return cmp.Or(p.status, p.kind.status) }
 
-func (p problem) codeOr() string {
-	if p.code != "" {
-		return p.code
-	}
-	return p.kind.code
-}
+func (p problem) codeOr() string { return cmp.Or(p.code, p.kind.code) }
 
 func bad(k kind, format string, args ...any) *problem {
 	return &problem{kind: k, text: fmt.Sprintf(format, args...)}
 }
 
 // refuse answers with the problem in the provider's own form.
-func (c *request) refuse(p problem) *reply {
-	out := c.st.render(c, p).why(p.text)
-	out.refused = true
-	return out
-}
+func (c *request) refuse(p *problem) *reply { return c.st.render(c, *p).refusal(p.text) }
 
 // reply is an answer before it is written. Its fields are what a fault can bend.
 type reply struct {
@@ -423,15 +410,19 @@ func (o *reply) why(reason string) *reply {
 	return o
 }
 
+// refusal gives the reason of an answer that refuses the request.
+func (o *reply) refusal(reason string) *reply {
+	o.refused = true
+	return o.why(reason)
+}
+
 func (o *reply) counts(f func(*Stats)) *reply {
 	o.granted = f
 	return o
 }
 
 func (o *reply) write(w http.ResponseWriter) {
-	for name, values := range o.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), o.header)
 	if o.stream == nil {
 		w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
 	}

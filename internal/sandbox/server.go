@@ -15,8 +15,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -74,11 +74,6 @@ type Config struct {
 	// FractionDigits of Monta's instants, 0 to 9; nil means 6, as in its documentation.
 	FractionDigits *int
 
-	// FilesURL is the address (scheme and host) of the other host that Moneybird's downloads are sent
-	// to; it must lead to the same Server. Empty means the other name of loopback: localhost for
-	// 127.0.0.1 and the other way round.
-	FilesURL string
-
 	// Now is the clock, safe for concurrent use; nil means time.Now.
 	Now func() time.Time
 
@@ -121,9 +116,11 @@ func builtin() []dialect {
 }
 
 // Providers returns the names of the providers that can be played.
-func Providers() []string {
+func Providers() []string { return namesOf(builtin()) }
+
+func namesOf(dialects []dialect) []string {
 	var names []string
-	for _, d := range builtin() {
+	for _, d := range dialects {
 		names = append(names, d.name)
 	}
 	return names
@@ -135,15 +132,9 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.cfg.Consent == "" {
-		s.cfg.Consent = ConsentAsk
-	}
-	if s.cfg.Username == "" {
-		s.cfg.Username = "user@sandbox.example.test"
-	}
-	if s.cfg.Password == "" {
-		s.cfg.Password = "sandbox-moloni-password"
-	}
+	set(&s.cfg.Consent, ConsentAsk)
+	set(&s.cfg.Username, "user@sandbox.example.test")
+	set(&s.cfg.Password, "sandbox-moloni-password")
 	if cfg.FractionDigits != nil {
 		s.fraction = *cfg.FractionDigits
 	}
@@ -176,25 +167,10 @@ func (s *Server) make() error {
 	return nil
 }
 
-// names returns the names of the providers that can be played.
-func (s *Server) names() []string {
-	var names []string
-	for _, d := range s.dialects {
-		names = append(names, d.name)
-	}
-	return names
-}
-
 func (s *Server) check() error {
-	known := s.names()
-	names := slices.Clone(s.cfg.Providers)
-	names = append(names, keys(s.cfg.RedirectURIs)...)
-	names = append(names, keys(s.cfg.ClientID)...)
-	names = append(names, keys(s.cfg.ClientSecret)...)
-	names = append(names, keys(s.cfg.GrantScopes)...)
-	names = append(names, keys(s.cfg.Rotate)...)
-	names = append(names, keys(s.cfg.OmitState)...)
-	for _, name := range names {
+	known := namesOf(s.dialects)
+	for _, name := range slices.Concat(s.cfg.Providers, keys(s.cfg.RedirectURIs), keys(s.cfg.ClientID), keys(s.cfg.ClientSecret),
+		keys(s.cfg.GrantScopes), keys(s.cfg.Rotate), keys(s.cfg.OmitState)) {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("unknown provider %q (known: %s)", name, strings.Join(known, ", "))
 		}
@@ -211,23 +187,10 @@ func (s *Server) check() error {
 	if _, ok := expiracyFormats[s.cfg.ExpiracyFormat]; !ok {
 		return fmt.Errorf("unknown expiracy format %q", s.cfg.ExpiracyFormat)
 	}
-	if s.cfg.FilesURL != "" {
-		u, err := url.Parse(s.cfg.FilesURL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("files URL %q is no http or https address", s.cfg.FilesURL)
-		}
-	}
 	return nil
 }
 
-func keys[V any](m map[string]V) []string {
-	var names []string
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func keys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Reset deletes every token, code, fault and count, and puts the lives back to those of Config.
 func (s *Server) Reset() {
@@ -246,8 +209,8 @@ func (s *Server) Reset() {
 // played returns the providers in the order in which they are shown. The lock is held.
 func (s *Server) played() []*provider {
 	var list []*provider
-	for _, name := range s.names() {
-		if st := s.providers[name]; st != nil {
+	for _, d := range s.dialects {
+		if st := s.providers[d.name]; st != nil {
 			list = append(list, st)
 		}
 	}
@@ -311,19 +274,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.read(r)
 	if c.op == opControl {
 		out := s.control(c, r.RemoteAddr)
-		s.mu.Lock()
-		s.note(c, nil, out)
-		s.mu.Unlock()
-		s.tell()
+		s.tellOf(c, nil, out)
 		out.write(w)
 		return
 	}
 	f := s.pick(c)
 	if f != nil && f.rule().waitFirst && !pause(r.Context(), f.wait()) {
-		s.mu.Lock()
-		s.note(c, f, (&reply{}).why("the client left before the request was handled"))
-		s.mu.Unlock()
-		s.tell()
+		s.tellOf(c, f, (&reply{}).why("the client left before the request was handled"))
 		panic(http.ErrAbortHandler)
 	}
 	out := s.decide(c, f)
@@ -370,31 +327,25 @@ func (s *Server) handle(c *request) *reply {
 	case c.st == nil:
 		return textReply(http.StatusNotFound, "unknown provider").why("the path names no provider that is played")
 	case c.tooLong:
-		return c.refuse(problem{kind: badRequest, text: "the body is longer than 1 MiB", status: http.StatusRequestEntityTooLarge})
+		return c.refuse(&problem{kind: badRequest, text: "the body is longer than 1 MiB", status: http.StatusRequestEntityTooLarge})
 	case c.op == opConsent && c.route == nil:
 		return c.consentGiven()
 	case c.route != nil:
 		return c.route.handle(c)
 	case len(c.allowed) > 0:
-		return c.refuse(problem{kind: badMethod, text: "the method " + clean(c.method) + " is not taken here"}).
+		return c.refuse(bad(badMethod, "the method %s is not taken here", clean(c.method))).
 			set("Allow", strings.Join(c.allowed, ", "))
 	}
-	return c.refuse(problem{kind: notFound, text: c.st.missing(c)})
+	return c.refuse(bad(notFound, "%s", c.st.missing(c)))
 }
 
 // pause waits for d and reports whether the client is still there.
 func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
-		return true
 	case <-ctx.Done():
-		return false
+	case <-time.After(d):
 	}
+	return ctx.Err() == nil
 }
 
 // random returns n characters of the alphabet that nobody can guess.

@@ -1,5 +1,7 @@
 package sandbox
 
+import "maps"
+
 // Stats are the counts of one provider since the start or the last reset.
 type Stats struct {
 	// Requests that arrived, by operation, whatever became of them.
@@ -34,9 +36,6 @@ func (s *Server) count(c *request, f *Fault, out *reply) {
 	if st == nil {
 		return
 	}
-	if st.stats.Requests == nil {
-		st.stats.Requests = map[string]int{}
-	}
 	st.stats.Requests[c.op]++
 	if f != nil {
 		st.stats.Faults++
@@ -61,10 +60,7 @@ func (s *Server) Stats() map[string]Stats {
 	all := map[string]Stats{}
 	for name, st := range s.providers {
 		copied := st.stats
-		copied.Requests = map[string]int{}
-		for op, n := range st.stats.Requests {
-			copied.Requests[op] = n
-		}
+		copied.Requests = maps.Clone(st.stats.Requests)
 		all[name] = copied
 	}
 	return all
