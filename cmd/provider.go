@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -171,7 +172,7 @@ func (a *app) providerLintCommand() *cobra.Command {
 			bad := 0
 			all := []lintJSON{}
 			for _, path := range args {
-				findings, err := session.Lint(path)
+				findings, err := provider.Catalog{}.Lint(path)
 				if err != nil {
 					return err
 				}

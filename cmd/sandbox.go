@@ -17,9 +17,10 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/sandbox"
-	"github.com/tokencli/tokencli/internal/session"
+	"github.com/tokencli/tokencli/internal/store"
 	"github.com/tokencli/tokencli/internal/terminal"
 )
 
@@ -129,7 +130,7 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 // readDefinitions returns names and texts of definition files, with what they extend.
 func readDefinitions(paths []string) (names []string, texts [][]byte, err error) {
 	for _, path := range paths {
-		name, text, err := session.MergedDefinition(path)
+		name, text, err := provider.Catalog{}.Merged(path)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -154,7 +155,7 @@ func writeDefinitions(dir string, names []string, texts [][]byte) error {
 // sandboxSettings returns the variables that point tokencli to the sandbox, and to a store of its own in dir.
 func sandboxSettings(variables []sandbox.Variable, url, dir string) ([]sandbox.Variable, error) {
 	key := filepath.Join(dir, "key.txt")
-	if _, _, err := session.InitKeyFile(key); err != nil {
+	if _, _, err := store.InitKeyFile(key); err != nil {
 		return nil, err
 	}
 	return append(variables,

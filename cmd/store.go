@@ -96,7 +96,7 @@ func (a *app) storeInitFile(ctx context.Context, o storeInitOptions) error {
 			return err
 		}
 	}
-	path, public, err := session.InitKeyFile(path)
+	path, public, err := store.InitKeyFile(path)
 	if err != nil {
 		return err
 	}

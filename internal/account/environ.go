@@ -90,17 +90,10 @@ func (n Name) CheckSettings(getenv func(string) string) error {
 	return nil
 }
 
-// Lookup returns a setting for a login: the account's own or, for what describes the client, the one of
-// the provider's default account. User names, passwords and tokens belong to one account alone.
+// Lookup is LoginSetting; empty if the value cannot be cleaned.
 func (n Name) Lookup(getenv func(string) string, setting string) string {
-	if own := n.Own(getenv, setting); own != "" {
-		return own
-	}
-	switch setting {
-	case ClientID, ClientSecret, ClientKey, RedirectURI, Scopes:
-		return n.Default().Own(getenv, setting)
-	}
-	return ""
+	value, _ := n.LoginSetting(getenv, setting)
+	return value
 }
 
 // Setting returns the account's own setting in the environment, cleaned (see CleanVar).
@@ -192,15 +185,11 @@ func IsSecretVar(name string) bool {
 // Environ returns environ, a list of NAME=VALUE, without the variables that hold a secret: what a
 // process that tokencli starts may see.
 func Environ(environ []string) []string {
-	kept := make([]string, 0, len(environ))
-	for _, entry := range environ {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		// Windows keeps entries such as "=C:=C:\dir", whose name starts with the separator.
 		name, _, _ := strings.Cut(strings.TrimPrefix(entry, "="), "=")
-		if !IsSecretVar(name) {
-			kept = append(kept, entry)
-		}
-	}
-	return kept
+		return IsSecretVar(name)
+	})
 }
 
 // SecretValues returns the values of the secret variables in environ, for masking them in texts. The path

@@ -50,7 +50,7 @@ func (e *run) definitions(context.Context) []Finding {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		found, err := session.Lint(path)
+		found, err := e.session.Catalog.Lint(path)
 		switch {
 		case err != nil:
 			findings = append(findings, Failed(check, err))

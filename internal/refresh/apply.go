@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -64,9 +65,7 @@ func refreshToken(c *credential.Credential, reply *oauth.Reply) (credential.Secr
 // expiry returns when a token expires and the lifetime last stated: the one in the reply, else the one of an
 // earlier reply. standard is the expiry by the definition, for a provider that never stated a lifetime.
 func expiry(from time.Time, stated, before time.Duration, standard time.Time) (time.Time, time.Duration) {
-	if stated == 0 {
-		stated = before
-	}
+	stated = cmp.Or(stated, before)
 	switch stated {
 	case 0:
 		return standard, 0

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func (r *Refresher) RunHook(ctx context.Context, what string, argv []string, c *
 	if err != nil {
 		return err
 	}
-	limit := bound(r.Bounds.Hook, hookTime)
+	limit := cmp.Or(r.Bounds.Hook, hookTime)
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	cmd := exec.CommandContext(bounded, argv[0], argv[1:]...)

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -61,7 +62,7 @@ func (l *leased) unlocked(ctx context.Context, err error) error {
 		return err
 	}
 	if l.lease = lease; l.alive(time.Time{}) {
-		return l.tooLong(nil)
+		return l.stillHeld()
 	}
 	return err
 }
@@ -94,19 +95,17 @@ func (l *leased) await(ctx context.Context) (*credential.Credential, error) {
 				return lease.Credential, nil
 			}
 		}
-		if time.Since(l.start) > bound(l.Bounds.Lock, lockTime) {
-			return nil, l.tooLong(err)
+		if l.late() {
+			return nil, cmp.Or(err, l.stillHeld())
 		}
 		if !told && time.Since(l.start) > time.Second {
 			told = true
 			l.tell("waiting for %s, which is refreshing %s", l.lease.Host, l.seen.Account)
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil, ctx.Err()
-		case <-timer.C:
+		case <-time.After(pause/2 + rand.N(pause/2)):
 		}
 	}
 }
@@ -118,7 +117,7 @@ func (l *leased) alive(recovered time.Time) bool {
 	if !recovered.IsZero() {
 		age = min(age, time.Since(recovered))
 	}
-	return l.lease.Marked && !l.lease.Mine && age < bound(l.Bounds.Mark, markBound)
+	return l.lease.Marked && !l.lease.Mine && age < cmp.Or(l.Bounds.Mark, markBound)
 }
 
 // doneSince reports whether another machine refreshed the credential after the run began. Which clock the time of the
@@ -130,10 +129,11 @@ func (l *leased) doneSince(lease *store.Lease) bool {
 		lease.SavedAgo < since && l.Now().Sub(c.ObtainedAt) < since+markBound
 }
 
-func (l *leased) tooLong(err error) error {
-	if err != nil {
-		return err
-	}
+// late reports whether the attempt has waited for as long as it may wait for another process.
+func (l *leased) late() bool { return time.Since(l.start) > cmp.Or(l.Bounds.Lock, lockTime) }
+
+// stillHeld is the failure to outwait the process whose mark the credential has.
+func (l *leased) stillHeld() error {
 	return fail.New(fail.Store, "%s is being refreshed on %s, which began %s ago", l.seen.Account, l.lease.Host, l.lease.Age.Round(time.Second)).
 		Advise(fail.DoTryAgain)
 }
@@ -153,12 +153,12 @@ func (l *leased) mark(ctx context.Context, c *credential.Credential) error {
 		return err
 	}
 	l.held, l.claim = next, began
-	if !slow(began, time.Now(), bound(l.Bounds.Mark, markBound)/4) {
+	if !slow(began, time.Now(), cmp.Or(l.Bounds.Mark, markBound)/4) {
 		return nil
 	}
 	took := time.Since(began)
 	l.abort(ctx)
-	if time.Since(l.start) > bound(l.Bounds.Lock, lockTime) {
+	if l.late() {
 		return fail.New(fail.Store, "the store is too slow for a refresh of %s: writing its mark took %s; nothing was sent", c.Account, took.Round(100*time.Millisecond)).
 			Advise(fail.DoTryAgain)
 	}
@@ -174,7 +174,7 @@ func slow(began, now time.Time, limit time.Duration) bool {
 // commit retries the save until the mark is too old to protect it.
 func (l *leased) commit(ctx context.Context, next *credential.Credential) (*credential.Credential, error) {
 	saver := *l.Refresher
-	saver.Bounds.Save = bound(l.Bounds.Save, max(saveTime, bound(l.Bounds.Mark, markBound)-time.Since(l.claim)))
+	saver.Bounds.Save = cmp.Or(l.Bounds.Save, max(saveTime, cmp.Or(l.Bounds.Mark, markBound)-time.Since(l.claim)))
 	return saver.save(ctx, l.held, next, l.space)
 }
 

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -22,7 +23,7 @@ func (r *Refresher) lock(ctx context.Context, name account.Name, waitOn func() b
 	if r.Store.Traits().Volatile {
 		return func() {}, nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, bound(r.Bounds.Lock, lockTime))
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(r.Bounds.Lock, lockTime))
 	defer cancel()
 	locks := r.locks()
 	for {

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -107,10 +108,7 @@ func (m *marked) reread(ctx context.Context) (*credential.Credential, error) {
 
 func (m *marked) ended(ctx context.Context, refusal *oauth.Error) error {
 	next := *m.before
-	next.Presented, next.Ended, next.EndedReason = time.Time{}, m.Now(), refusal.Code
-	if next.EndedReason == "" {
-		next.EndedReason = "refused by the provider"
-	}
+	next.Presented, next.Ended, next.EndedReason = time.Time{}, m.Now(), cmp.Or(refusal.Code, "refused by the provider")
 	m.replace(ctx, &next)
 	return loginAgain(next.Account, "%s", seemsSpent(refusal, m.before.Presented)).Because(refusal)
 }
@@ -143,7 +141,7 @@ const savePause = 250 * time.Millisecond
 func (r *Refresher) save(ctx context.Context, held, next *credential.Credential, space *space) (*credential.Credential, error) {
 	ctx = context.WithoutCancel(ctx)
 	var err error
-	for stop := time.Now().Add(bound(r.Bounds.Save, saveTime)); ; {
+	for stop := time.Now().Add(cmp.Or(r.Bounds.Save, saveTime)); ; {
 		if err = r.Store.Swap(ctx, held, next); err == nil {
 			return next, nil
 		}

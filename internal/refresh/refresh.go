@@ -4,6 +4,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,7 +244,7 @@ func (f *flight) request(ctx context.Context, a attempt, c *credential.Credentia
 		return nil, err
 	}
 	f.limit()
-	reply, err := f.client.Refresh(ctx, m.Client, c.RefreshToken.Reveal(), f.repeatedURI(c))
+	reply, err := f.client.Refresh(ctx, m.Client, c.RefreshToken.Reveal(), c.RedirectURI)
 	if err == nil {
 		return reply, nil
 	}
@@ -286,7 +287,7 @@ func (f *flight) mintOnce(ctx context.Context, a attempt, c *credential.Credenti
 // limit keeps all requests of one refresh together within the bound.
 func (f *flight) limit() {
 	if f.until.IsZero() {
-		f.until = time.Now().Add(bound(f.Bounds.Traffic, trafficTime))
+		f.until = time.Now().Add(cmp.Or(f.Bounds.Traffic, trafficTime))
 	}
 	f.client.Timeout = max(time.Until(f.until), time.Millisecond)
 }
@@ -336,14 +337,6 @@ func (f *flight) commit(ctx context.Context, a attempt, c *credential.Credential
 	return kept, err
 }
 
-// repeatedURI returns the redirect URI if the provider wants it repeated at a refresh.
-func (f *flight) repeatedURI(c *credential.Credential) string {
-	if f.client.SendsRedirectURI() {
-		return c.RedirectURI
-	}
-	return ""
-}
-
 func (r *Refresher) tell(format string, args ...any) {
 	if r.Tell != nil {
 		r.Tell(fmt.Sprintf(format, args...))
@@ -365,10 +358,3 @@ func seemsSpent(refusal *oauth.Error, at time.Time) string {
 }
 
 func minute(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
-
-func bound(set, standard time.Duration) time.Duration {
-	if set == 0 {
-		return standard
-	}
-	return set
-}

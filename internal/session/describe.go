@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,12 +19,6 @@ type Property struct {
 	Name   string
 	Values []string
 }
-
-// Lint returns what is wrong with a definition file.
-func Lint(path string) ([]provider.Finding, error) { return provider.Catalog{}.Lint(path) }
-
-// MergedDefinition is provider.Catalog.Merged for a file of the user's choice.
-func MergedDefinition(path string) (string, []byte, error) { return provider.Catalog{}.Merged(path) }
 
 // Describe puts a definition into words, with the settings applied, unknown things included.
 func (s *Session) Describe(ctx context.Context, name string) ([]Property, error) {
@@ -126,13 +121,7 @@ func request(d *provider.Definition, path string) string {
 }
 
 func names(d *provider.Definition, path string) string {
-	p := d.Params(provider.KindAt(path), d.Request(path))
-	list := make([]string, 0, len(p))
-	for name := range p {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
+	return strings.Join(slices.Sorted(maps.Keys(d.Params(provider.KindAt(path), d.Request(path)))), ", ")
 }
 
 func pages(p *provider.Paginate) string {

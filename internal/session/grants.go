@@ -106,11 +106,7 @@ func (p *plan) importRefreshToken(ctx context.Context) (*credential.Credential, 
 	}
 	c := p.credential()
 	c.RefreshToken, c.RedirectURI = p.flags.RefreshToken, p.redirectURI()
-	repeated := ""
-	if p.client.SendsRedirectURI() {
-		repeated = c.RedirectURI
-	}
-	reply, err := p.client.Refresh(ctx, p.registration, c.RefreshToken.Reveal(), repeated)
+	reply, err := p.client.Refresh(ctx, p.registration, c.RefreshToken.Reveal(), c.RedirectURI)
 	if err != nil {
 		return nil, p.salvage(ctx, c, err)
 	}

@@ -152,10 +152,6 @@ func (s *Session) Vault() *store.Vault {
 	return v
 }
 
-// InitKeyFile creates a key for the file store in a new file, and returns the file's absolute path and the
-// public key.
-func InitKeyFile(path string) (absolute, recipient string, err error) { return store.InitKeyFile(path) }
-
 func (s *Session) now() time.Time {
 	if s.Now == nil {
 		return time.Now()

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -498,28 +497,6 @@ func TestDescriptionOfEveryProvider(t *testing.T) {
 	}
 	_, err = s.Describe(t.Context(), "nowhere")
 	mustFail(t, err, fail.Usage, "nowhere")
-}
-
-func TestLint(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "acme.yaml")
-	if err := os.WriteFile(path, []byte("name: acme\nbogus: 1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var findings []provider.Finding
-	findings, err := Lint(path)
-	if err != nil || len(findings) == 0 {
-		t.Errorf("Lint = %v, %v", findings, err)
-	}
-}
-
-func TestInitKeyFile(t *testing.T) {
-	path, public, err := InitKeyFile(filepath.Join(t.TempDir(), "key.txt"))
-	if err != nil || !strings.HasPrefix(public, "age1") {
-		t.Fatalf("InitKeyFile = %s, %v", public, err)
-	}
-	if _, _, err := InitKeyFile(path); !errors.Is(err, os.ErrExist) {
-		t.Errorf("the key was overwritten: %v", err)
-	}
 }
 
 func TestStatus(t *testing.T) {
