@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/session"
 )
 
@@ -24,7 +25,11 @@ func (d *duration) String() string {
 func (d *duration) Type() string { return "DURATION" }
 
 func (d *duration) Set(s string) error {
-	v, err := parseDuration(s)
+	clean, err := account.Clean("duration", s)
+	if err != nil {
+		return errDuration
+	}
+	v, err := parseDuration(clean)
 	*d = duration(v)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
@@ -273,15 +274,15 @@ func (a *app) readGivenToken(ctx context.Context, o *loginOptions) (err error) {
 	case o.withToken && o.Grant != "" && o.Grant != session.GrantStatic:
 		return usage("--with-token and --grant %s exclude each other", redact.Scrub(o.Grant, 40))
 	case o.withToken:
-		o.StaticToken, err = a.readToken(ctx)
+		o.StaticToken, err = a.readToken(ctx, "--with-token", credential.Printable)
 	case o.withRefreshToken:
-		o.RefreshToken, err = a.readToken(ctx)
+		o.RefreshToken, err = a.readToken(ctx, "--with-refresh-token", credential.ValidRefreshToken)
 	}
 	return err
 }
 
-// readToken reads a token from stdin: a hidden line of a terminal, else everything.
-func (a *app) readToken(ctx context.Context) (session.Secret, error) {
+// readToken reads a token from stdin for a flag: a hidden line of a terminal, else everything.
+func (a *app) readToken(ctx context.Context, flag string, valid func(string) bool) (session.Secret, error) {
 	var text string
 	if isTerminal(a.stdin) {
 		var err error
@@ -296,14 +297,15 @@ func (a *app) readToken(ctx context.Context) (session.Secret, error) {
 		if len(b) > maxToken {
 			return "", usage("stdin is too long for a token")
 		}
-		text = strings.TrimSpace(string(b))
+		if text, err = account.Clean("stdin", string(b)); err != nil {
+			return "", err
+		}
 	}
 	if text == "" {
-		return "", usage("stdin is empty; expected a token").Advise(fail.DoReadToken, "ACCOUNT")
+		return "", usage("stdin is empty; expected a token").WithHint("tokencli login ACCOUNT %s < FILE", flag)
 	}
-	token := session.Secret(text)
-	if !token.Printable() {
+	if !valid(text) {
 		return "", usage("stdin is not a token: it contains characters that are not allowed in a header")
 	}
-	return token, nil
+	return session.Secret(text), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -22,7 +23,8 @@ default account at Mollie, mollie/shop-b another one.`,
 		Example: `  tokencli demo
   tokencli login moloni-on
   curl -H "$(tokencli token mollie --header)" https://api.mollie.com/v2/organizations/me`,
-		Args: unknownCommand,
+		Args:              unknownCommand,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return cleanFlags(cmd.Flags()) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return a.print("tokencli " + a.versionName() + "\n")
@@ -166,10 +168,13 @@ func withoutValue(err error) string {
 		_, text, _ = strings.Cut(text, strconv.Quote(invalid.GetValue())+" for ")
 		flag, _, _ := strings.Cut(text, " flag: ")
 		cause := "invalid value"
-		for _, known := range []error{errDuration, errArgv, errShellSyntax} {
+		for _, known := range []error{errDuration, errArgv} {
 			if errors.Is(err, known) {
 				cause = known.Error()
 			}
+		}
+		if own := fail.Advice(err); own != nil {
+			cause = own.Text
 		}
 		return fmt.Sprintf("%s: %s", strings.Trim(flag, `"`), cause)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/session"
 )
 
@@ -56,6 +57,9 @@ func (v *argv) String() string { return strings.Join(v.words, " ") }
 func (v *argv) Type() string { return "CMD" }
 
 func (v *argv) Set(text string) (err error) {
+	if text, err = account.CleanText("the command", text); err != nil {
+		return err
+	}
 	v.words, err = parseArgv(text)
 	v.given = err == nil
 	return err

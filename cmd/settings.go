@@ -246,7 +246,11 @@ func readConfig(path string) (*configFile, error) {
 func accountsOf(file *configFile, path string) (map[account.Name]session.Defaults, error) {
 	accounts := make(map[account.Name]session.Defaults, len(file.Accounts))
 	for _, entry := range file.Accounts {
-		name, err := account.Parse(entry.Name)
+		text, err := account.Clean(path+": accounts: name", entry.Name)
+		if err != nil {
+			return nil, err
+		}
+		name, err := account.Parse(text)
 		if err != nil {
 			return nil, usage("%s: accounts: %w", path, err)
 		}
@@ -261,16 +265,16 @@ func accountsOf(file *configFile, path string) (map[account.Name]session.Default
 			"client_id": {&defaults.ClientID, entry.ClientID}, "redirect_uri": {&defaults.RedirectURI, entry.RedirectURI},
 			"grant": {&defaults.Grant, entry.Grant},
 		} {
-			if *field.into, err = account.Clean(path+": "+entry.Name+": "+key, field.text); err != nil {
+			if *field.into, err = account.Clean(path+": "+name.String()+": "+key, field.text); err != nil {
 				return nil, err
 			}
 		}
 		for i, scope := range defaults.Scopes {
-			if defaults.Scopes[i], err = account.Clean(path+": "+entry.Name+": scopes", scope); err != nil {
+			if defaults.Scopes[i], err = account.Clean(path+": "+name.String()+": scopes", scope); err != nil {
 				return nil, err
 			}
 		}
-		if defaults.Inputs, err = cleanInputs(entry.Inputs, path+": "+entry.Name+": inputs."); err != nil {
+		if defaults.Inputs, err = cleanInputs(entry.Inputs, path+": "+name.String()+": inputs."); err != nil {
 			return nil, err
 		}
 		accounts[name] = defaults

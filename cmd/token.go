@@ -164,7 +164,7 @@ func (a *app) quickToken(ctx context.Context, args []string) (code int, done boo
 	f := pflag.NewFlagSet("token", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	flags.declare(f)
-	if f.Parse(args[1:]) != nil || f.NArg() != 1 {
+	if f.Parse(args[1:]) != nil || f.NArg() != 1 || cleanFlags(f) != nil {
 		return 0, false
 	}
 	name, err := account.Parse(f.Arg(0))
