@@ -70,7 +70,10 @@ func (j *Job) addVault(getenv func(string) string) error {
 }
 
 func (j *Job) addFileKey(getenv func(string) string) error {
-	key := strings.TrimSpace(getenv(account.FileKey))
+	key, err := account.CleanVar(account.FileKey, getenv(account.FileKey))
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(key)
 	switch {
 	case key == "" && getenv(account.FilePassphrase) != "":

@@ -35,14 +35,22 @@ type fileKeys struct {
 
 // parseFileKeys reads the two settings. If both are set, the key takes precedence.
 func parseFileKeys(key, phrase credential.Secret, workFactor int) (*fileKeys, error) {
-	if text := strings.TrimSpace(key.Reveal()); text != "" {
-		return parseFileKey(text)
+	identity, err := account.CleanVar(account.FileKey, key.Reveal())
+	if err != nil {
+		return nil, err
 	}
-	if phrase == "" {
+	if identity != "" {
+		return parseFileKey(identity)
+	}
+	text, err := account.CleanVar(account.FilePassphrase, phrase.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
 		return nil, fail.New(fail.Usage, "the file store has no key: neither %s nor %s is set", account.FileKey, account.FilePassphrase).
 			Advise(fail.DoInitFile)
 	}
-	p, err := newPassphrase(phrase.Reveal(), workFactor)
+	p, err := newPassphrase(text, workFactor)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +66,11 @@ func parseFileKey(setting string) (*fileKeys, error) {
 		if err != nil {
 			return nil, err
 		}
-		source, text = fmt.Sprintf("the file %s of %s", redact.Printable(setting), account.FileKey), string(content)
+		source = fmt.Sprintf("the file %s of %s", redact.Printable(setting), account.FileKey)
 		path = setting
+		if text, err = account.CleanText(source, string(content)); err != nil {
+			return nil, err
+		}
 	}
 	// The parser's errors are left out: they may quote what they could not read.
 	identities, err := age.ParseIdentities(strings.NewReader(text))

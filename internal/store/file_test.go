@@ -216,7 +216,7 @@ func TestFileKeyRefused(t *testing.T) {
 		{"no such file", filepath.Join(dir, "none.txt"), fail.Usage, "neither", false},
 		{"home", "~/key.txt", fail.Usage, "neither", false},
 		{"long", strings.Repeat(identity[20:], 100), fail.Usage, "neither", false},
-		{"zero byte", identity[1:] + "\x00", fail.Usage, "neither", false},
+		{"zero byte", identity[1:] + "\x00", fail.Usage, "U+0000 (NUL)", false},
 		{"no identity in the file", write("empty.txt", "# nothing\n", 0o600), fail.Usage, "empty.txt", false},
 		{"other file", write("other.txt", identity[:50], 0o600), fail.Usage, "other.txt", false},
 		{"large file", write("large.txt", strings.Repeat("#\n", maxKeyFile), 0o600), fail.Store, "large.txt", false},
