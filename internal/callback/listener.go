@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -96,13 +97,16 @@ type crowd struct {
 	connections []*connection
 }
 
-// join adds c. If there are too many connections, the oldest silent one is closed; if none is silent, c is
-// refused.
+// join adds c. If there are too many connections, the oldest silent one is closed, or else the oldest whose request is
+// not complete; if all are being answered, c is refused.
 func (w *crowd) join(c *connection) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.connections) >= maxConnections {
 		oldest := slices.IndexFunc(w.connections, func(c *connection) bool { return c.silent })
+		if oldest < 0 {
+			oldest = slices.IndexFunc(w.connections, func(c *connection) bool { return !c.complete })
+		}
 		if oldest < 0 {
 			return false
 		}
@@ -128,7 +132,27 @@ type connection struct {
 	listener *listener
 	timer    *time.Timer
 	silent   bool // guarded by crowd.mu
+	complete bool // a whole request arrived; guarded by crowd.mu
 	read     bool // only used by the goroutine that reads
+}
+
+type connectionKey struct{}
+
+// withConnection is the ConnContext of the server.
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// setComplete keeps the connection of a request that is being answered.
+func setComplete(ctx context.Context) {
+	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
+		c.listener.crowd.mu.Lock()
+		defer c.listener.crowd.mu.Unlock()
+		c.complete = true
+	}
 }
 
 func (c *connection) closeIfSilent() {

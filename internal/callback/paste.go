@@ -101,7 +101,7 @@ func (r *Receiver) isIncomplete(text string, why rejection) bool {
 }
 
 func (r *Receiver) parse(text string) result {
-	text = strings.ReplaceAll(unwrap(text), "&amp;", "&")
+	text = unwrap(text)
 	if text == "" {
 		return result{rejection: blank}
 	}

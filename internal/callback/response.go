@@ -3,6 +3,7 @@ package callback
 import (
 	"crypto/subtle"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -33,7 +34,7 @@ func (r *Receiver) validateResponse(query string, stateless bool) result {
 	// RFC 6749 3.1: parameters must not be included more than once. A reader of the first and a reader of
 	// the last would disagree about what was checked.
 	for _, name := range []string{"code", "state", "error", "error_description", "iss"} {
-		if len(params[name]) > 1 {
+		if len(slices.Compact(params[name])) > 1 {
 			return result{rejection: repeated}
 		}
 	}
@@ -69,22 +70,36 @@ func (r *Receiver) validateResponse(query string, stateless bool) result {
 	return result{answer: answer}
 }
 
-// parseQuery reads the parameters of a response. Some providers append a second query to a redirect URI
-// that has one (?shop=1?code=X), and some do not encode a plus sign in the code, which never has a space
-// that would be encoded so.
+// parseQuery reads the parameters of a response, as browsers do: a semicolon is part of a value. Some providers append a
+// second query to a redirect URI that has one (?shop=1?code=X), escape ampersands as in HTML, or do not encode a plus
+// sign in the code, which never has a space that would be encoded so. Only what decides about the response has to be
+// encoded correctly.
 func parseQuery(query string) (url.Values, error) {
+	query = strings.ReplaceAll(query, "&amp;", "&")
 	for _, name := range []string{"code", "error", "state"} {
 		if !hasParameter(query, name) {
 			query = strings.Replace(query, "?"+name+"=", "&"+name+"=", 1)
 		}
 	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		if strings.HasPrefix(pair, "code=") {
-			pairs[i] = strings.ReplaceAll(pair, "+", "%2B")
+	params := url.Values{}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if name == "code" {
+			value = strings.ReplaceAll(value, "+", "%2B")
 		}
+		name, nameErr := url.QueryUnescape(name)
+		decoded, err := url.QueryUnescape(value)
+		switch {
+		case nameErr != nil || pair == "":
+			continue
+		case err != nil && slices.Contains([]string{"code", "state", "error", "iss"}, name):
+			return nil, err
+		case err != nil:
+			decoded = value
+		}
+		params[name] = append(params[name], decoded)
 	}
-	return url.ParseQuery(strings.Join(pairs, "&"))
+	return params, nil
 }
 
 func hasParameter(query, name string) bool { return strings.Contains("&"+query, "&"+name+"=") }

@@ -21,9 +21,11 @@ func (r *Receiver) newServer() *http.Server {
 		Handler:           http.HandlerFunc(r.serve),
 		ReadHeaderTimeout: headerTimeout,
 		// Both bounds leave room for a page that waits for the exchange.
-		ReadTimeout:    r.hold + headerTimeout,
-		WriteTimeout:   r.hold + headerTimeout,
-		MaxHeaderBytes: 16 << 10,
+		ReadTimeout:  r.hold + headerTimeout,
+		WriteTimeout: r.hold + headerTimeout,
+		// Cookies of localhost come along, whichever port set them.
+		MaxHeaderBytes: 256 << 10,
+		ConnContext:    withConnection,
 		// Failed handshakes are expected: every browser that does not trust the certificate makes one.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -34,6 +36,7 @@ func (r *Receiver) newServer() *http.Server {
 func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 	r.enter()
 	defer r.leave()
+	setComplete(req.Context())
 	r.page.headers(w.Header())
 	switch {
 	case !slices.Contains(r.redirect.hosts(r.port), strings.ToLower(req.Host)):
@@ -47,6 +50,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Allow", http.MethodGet)
 		plain(w, http.StatusMethodNotAllowed, "the method must be GET")
 	case !isNavigation(req.Header):
+		r.reportMisdirected(req, "it was loaded as part of another page")
 		plain(w, http.StatusForbidden, "this page must be opened, not loaded as part of another page")
 	default:
 		r.callback(w, req)
