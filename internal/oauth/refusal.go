@@ -90,14 +90,19 @@ func (c *Client) judge(a *answer, object map[string]any) outcome {
 // judgeAPI says what an API's answer means. A token is dead with a 401, with a 403 that says invalid_token (RFC
 // 6750 3.1) or with what the definition lists, but never if a permission is missing. The body stays unread.
 func (c *Client) judgeAPI(resp *http.Response) outcome {
-	switch status := resp.StatusCode; {
-	case status < 400:
+	expired := c.Definition.API.Expired
+	busy := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
+	switch {
+	case resp.StatusCode < 400:
 		return isGood
-	case status == http.StatusTooManyRequests || status >= 500:
+	case busy && !slices.ContainsFunc(expired, func(r provider.Rule) bool { return r.Status == resp.StatusCode }):
 		return isBusy
 	}
 	a := &answer{status: resp.StatusCode, header: resp.Header, body: peek(resp)}
 	object, _ := c.object(a)
+	if object == nil {
+		object = map[string]any{"": string(a.body)} // not every API answers with JSON
+	}
 	code, _ := textAt(object, c.Definition.Errors.Code)
 	says := func(word string) bool {
 		return code == word || strings.Contains(strings.Join(resp.Header.Values("WWW-Authenticate"), ","), word)
@@ -106,8 +111,10 @@ func (c *Client) judgeAPI(resp *http.Response) outcome {
 	switch {
 	case says("insufficient_scope"), a.status == http.StatusUnauthorized && missing != "" && bytes.Contains(a.body, []byte(missing)):
 		return isLacking
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden && says("invalid_token"), c.matches(c.Definition.API.Expired, a, object):
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden && says("invalid_token"), c.matches(expired, a, object):
 		return isDead
+	case busy:
+		return isBusy
 	}
 	return isDenied
 }

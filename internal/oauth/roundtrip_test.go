@@ -50,7 +50,7 @@ func post(t *testing.T, address, body string) *http.Request {
 }
 
 func TestATokenThatTheAPIRefusesIsReplacedOnce(t *testing.T) {
-	expired := provider.Rule{Status: 400, Code: "invalid_grant"}
+	expired := []provider.Rule{{Status: 400, Code: "invalid_grant"}, {Status: 419, Text: "Session Expired"}, {Status: 500, Code: "token_expired"}, {Text: "dead"}}
 	for _, tt := range []struct {
 		name   string
 		status int
@@ -69,12 +69,15 @@ func TestATokenThatTheAPIRefusesIsReplacedOnce(t *testing.T) {
 		{"insufficient_scope in the header", 401, "", `Bearer error="insufficient_scope"`, false},
 		{"429", 429, "{}", "", false},
 		{"500", 500, `{"error":"invalid_token"}`, "", false},
+		{"a 500 that the definition lists", 500, `{"error":"token_expired"}`, "", true},
+		{"a text of the definition in a body that is not JSON", 419, "<p>Your session expired</p>", "", true},
+		{"a text of the definition with any other status", 503, "dead", "", false},
 		{"200", 200, `{"error":"invalid_token"}`, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPeer(t, replies(tt.status, tt.body, "WWW-Authenticate", tt.header))
 			tokens := &twoTokens{}
-			resp, err := (&Transport{Client: apiOf(p.URL, expired), Tokens: tokens}).RoundTrip(post(t, p.URL+"/v1/x", "data"))
+			resp, err := (&Transport{Client: apiOf(p.URL, expired...), Tokens: tokens}).RoundTrip(post(t, p.URL+"/v1/x", "data"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,10 +64,13 @@ func (c *checker) sorted() []Finding {
 	return c.findings
 }
 
-// line returns the line of a path such as token.refresh.url or whoami.0.url, or of the nearest part of it
-// that is in the file.
+// line returns the line of a path such as token.refresh.url or whoami.0.url, or of the nearest part of it that is in
+// the file: for what is inherited that of extends, and for what is missing that of the first key.
 func (c *checker) line(path string) int {
-	node, line := c.root, 0
+	node, line := c.root, c.root.Line
+	if i := indexOf(node, "extends"); i >= 0 {
+		line = node.Content[i].Line
+	}
 	for part := range strings.SplitSeq(path, ".") {
 		if i, err := strconv.Atoi(part); err == nil && node.Kind == yaml.SequenceNode && i < len(node.Content) {
 			node = node.Content[i]
@@ -106,8 +109,8 @@ func (c *checker) definition(d *Definition, name string) {
 			c.add("authorize.par", "expected an issuer or a resource beside it, whose metadata names the endpoint (RFC 9126 5)")
 		}
 	}
-	if u := d.Redirect.Default; u != "" && !strings.Contains(u, ":") {
-		c.add("redirect.default", "expected an address such as http://127.0.0.1:8976/callback")
+	if err := d.checkDefault(); err != nil {
+		c.add("redirect.default", "%s", err)
 	}
 	for path, address := range map[string]string{"issuer": d.Issuer, "resource": d.Resource, "client.metadata_url": d.Client.MetadataURL} {
 		if address != "" {
@@ -119,6 +122,8 @@ func (c *checker) definition(d *Definition, name string) {
 	if d.Assertion != nil {
 		c.assertion(d.Assertion)
 	}
+	c.rules("errors.ended", d.Errors.Ended, "a code or a text")
+	c.rules("errors.retry", d.Errors.Retry, "a code or a text")
 	c.api(d)
 	for i, probe := range d.WhoAmI {
 		c.probe(d, fmt.Sprintf("whoami.%d", i), probe, i > 0)
@@ -160,7 +165,11 @@ func (c *checker) inputs(d *Definition) {
 		}
 	}
 	for i, name := range d.Reply.Keep {
-		once(fmt.Sprintf("reply.keep.%d", i), name)
+		path := fmt.Sprintf("reply.keep.%d", i)
+		if slices.Contains(slices.Concat(d.Reply.AccessToken, d.Reply.RefreshToken, d.Reply.IDToken), name) {
+			c.add(path, "%s is a token, which is kept as a secret and is no placeholder", name)
+		}
+		once(path, name)
 	}
 	for i, name := range d.Callback.Keep {
 		once(fmt.Sprintf("callback.keep.%d", i), name)
@@ -182,21 +191,33 @@ func (c *checker) grants(d *Definition) {
 	if len(d.Grants) == 0 {
 		c.add("grants", "expected at least one")
 	}
+	tokensAlone := slices.Equal(d.Grants, []string{StaticToken})
+	if tokensAlone && d.Authorize != nil {
+		c.add("authorize", "no grant uses it; expected token.authorization_code beside it")
+	}
+	if tokensAlone && d.DeviceAuthorization != nil {
+		c.add("device_authorization", "no grant uses it; expected token.device_code beside it")
+	}
 	for _, grant := range d.Grants {
+		path := "grants"
+		if indexOf(c.root, path) < 0 {
+			path = "token." + grant // which it is derived from
+		}
+		there, known := described[grant]
 		switch {
-		case d.Discovers():
-		case !described[grant]:
-			c.add("grants", "%s needs token.%s", grant, grant)
+		case d.Discovers(), !known: // the schema has a finding for an unknown one
+		case !there:
+			c.add(path, "%s needs token.%s", grant, grant)
 		case grant == AuthorizationCode && d.Authorize == nil:
-			c.add("grants", "%s needs authorize", grant)
+			c.add(path, "%s needs authorize", grant)
 		case grant == DeviceCode && d.DeviceAuthorization == nil:
-			c.add("grants", "%s needs device_authorization", grant)
+			c.add(path, "%s needs device_authorization", grant)
 		}
 		if (grant == JWTBearer || grant == TokenExchange) && d.Assertion == nil {
-			c.add("grants", "%s needs assertion", grant)
+			c.add(path, "%s needs assertion", grant)
 		}
 	}
-	if slices.Equal(d.Grants, []string{StaticToken}) && d.API.URL == "" {
+	if tokensAlone && d.API.URL == "" {
 		c.add("api.url", "missing: with static tokens alone it says where they belong")
 	}
 }
@@ -216,13 +237,14 @@ func (c *checker) assertion(a *Assertion) {
 
 // request checks one request that carries a credential.
 func (c *checker) request(d *Definition, k Kind, r *Request) {
+	known := d.placeholdersOf(k)
 	if r.URL != "" || k.Path != "authorize" && !d.Discovers() {
-		c.url(d, k.Path+".url", r.URL)
+		c.url(d, k.Path+".url", r.URL, known)
 	}
 	if r.Method == "GET" && r.Encoding != "query" {
 		c.add(k.Path+".encoding", "expected query: a GET has no body")
 	}
-	holders := slices.Concat(k.holders, []string{"client_id", "client_secret"}, d.Placeholders())
+	holders := slices.Concat(k.holders, []string{"client_id", "client_secret"}, known)
 	if k.Path == "authorize" {
 		holders = slices.DeleteFunc(holders, func(s string) bool { return s == "client_secret" })
 	}
@@ -250,12 +272,18 @@ func (c *checker) request(d *Definition, k Kind, r *Request) {
 	}
 }
 
+// framing are the headers that describe the connection or the length of a body.
+var framing = []string{"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+
 func (c *checker) headers(path string, headers map[string]string, holders []string) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		if !isToken(name) {
+		switch {
+		case !isToken(name):
 			c.add(path, "not the name of a header: %q", name)
-		} else if strings.ContainsFunc(headers[name], unicode.IsControl) {
+		case strings.ContainsFunc(headers[name], unicode.IsControl):
 			c.add(path+"."+name, "a header must not hold a line break or another control character")
+		case slices.Contains(framing, strings.ToLower(name)):
+			c.add(path+"."+name, "HTTP itself sets this header")
 		}
 		c.template(path+"."+name, headers[name], holders)
 	}
@@ -268,37 +296,63 @@ func isToken(s string) bool {
 	})
 }
 
-// template checks that every placeholder has a value at its place.
-func (c *checker) template(path, template string, holders []string) {
+// template checks that every placeholder has a value at its place, and reports whether that is so.
+func (c *checker) template(path, template string, holders []string) bool {
+	before := len(c.findings)
 	for part, err := range parts(template) {
 		if err != nil {
 			c.add(path, "%s", err)
-			return
+			return false
 		}
 		if part.holder != "" && !slices.Contains(holders, part.holder) {
 			near := suggest(part.holder, holders)
-			if near == "" {
+			switch {
+			case near != "":
+			case len(holders) == 0:
+				near = "; expected the name of an input, or a field of reply.keep or callback.keep"
+			default:
 				near = "; the placeholders here are {" + strings.Join(holders, "}, {") + "}"
 			}
 			c.add(path, "{%s} is not known here%s", part.holder, near)
 		}
 	}
+	return len(c.findings) == before
 }
 
 // api checks how the API is used.
 func (c *checker) api(d *Definition) {
 	a := d.API
-	if a.URL != "" {
-		c.url(d, "api.url", a.URL)
-	} else if a.GraphQL || a.Paginate != nil {
+	if a.URL != "" && a.URL != d.Resource {
+		c.url(d, "api.url", a.URL, d.Placeholders())
+	} else if a.URL == "" && (a.GraphQL || a.Paginate != nil) {
 		c.add("api.url", "missing")
 	}
 	c.headers("api.headers", a.Headers, append([]string{"client_id"}, d.Placeholders()...))
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		if a.QueryParam == "" && strings.EqualFold(name, a.Header) {
+			c.add("api.headers."+name, "this header presents the token")
+		}
+	}
+	for i, rule := range a.Expired {
+		if rule.Code == "insufficient_scope" {
+			c.add(fmt.Sprintf("api.expired.%d.code", i), "this code is about a missing permission, not about the token (RFC 6750 3.1)")
+		}
+	}
+	c.rules("api.expired", a.Expired, "a status, a code or a text")
 	if a.Scheme == Basic && (a.QueryParam != "" || !slices.Equal(d.Grants, []string{StaticToken})) {
 		c.add("api.scheme", "basic is only for a definition whose only grant is static")
 	}
 	if a.Paginate != nil {
 		c.paginate(*a.Paginate)
+	}
+}
+
+// rules checks that each rule has something to recognize.
+func (c *checker) rules(path string, rules []Rule, expected string) {
+	for i, rule := range rules {
+		if rule == (Rule{}) {
+			c.add(fmt.Sprintf("%s.%d", path, i), "expected %s", expected)
+		}
 	}
 }
 
@@ -323,7 +377,7 @@ func (c *checker) paginate(p Paginate) {
 }
 
 func (c *checker) probe(d *Definition, path string, p Probe, further bool) {
-	c.url(d, path+".url", p.URL)
+	c.url(d, path+".url", p.URL, d.Placeholders())
 	switch {
 	case p.JSON != "" && p.Method == "GET":
 		c.add(path+".json", "a GET has no body")

@@ -22,7 +22,7 @@ func (d *Definition) fillIn(name string) {
 	set(&d.API.Header, "Authorization")
 	set(&d.API.Scheme, "Bearer")
 	set(&d.API.URL, d.Resource)
-	if d.Discovers() {
+	if d.Discovers() && !d.Redirect.HTTPS && !d.Redirect.NoLoopback {
 		set(&d.Redirect.Default, "http://127.0.0.1:0/callback")
 	}
 	maps.DeleteFunc(d.Token, func(_ string, r *Request) bool { return r == nil })
@@ -127,7 +127,23 @@ func (d *Definition) Discovers() bool { return d.Issuer != "" || d.Resource != "
 
 // Placeholders returns the names of the values that each login has: inputs, kept fields, kept parameters.
 func (d *Definition) Placeholders() []string {
-	names := slices.Concat(d.Reply.Keep, d.Callback.Keep)
+	return slices.Concat(d.Reply.Keep, d.Callback.Keep, d.inputNames())
+}
+
+// placeholdersOf returns those of them that are known when a request of this kind is sent: a login begins with its
+// inputs, the redirect adds parameters, and the reply to the request of its grant adds fields.
+func (d *Definition) placeholdersOf(k Kind) []string {
+	switch {
+	case k.Grant == AuthorizationCode:
+		return slices.Concat(d.Callback.Keep, d.inputNames())
+	case k.Grant != "" || k.Path == "authorize" || k.Path == "device_authorization":
+		return d.inputNames()
+	}
+	return d.Placeholders()
+}
+
+func (d *Definition) inputNames() []string {
+	names := make([]string, 0, len(d.Inputs))
 	for _, input := range d.Inputs {
 		names = append(names, input.Name)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -60,6 +61,9 @@ func (a *additional) UnmarshalJSON(text []byte) error {
 	}
 	return json.Unmarshal(text, &a.schema)
 }
+
+// durationPattern is that of a duration, which may be one that is too long all the same.
+const durationPattern = `^([0-9]+(\.[0-9]+)?(h|ms|m|s))+$`
 
 func parseSchema() *schema {
 	s := new(schema)
@@ -136,6 +140,10 @@ func (v *validator) scalar(path []string, node *yaml.Node, s *schema) bool {
 	case slices.Contains(s.Type, "string"):
 		if s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(node.Value) {
 			v.add(path, node, "expected %s", expected(s))
+		} else if s.Pattern == durationPattern {
+			if _, err := time.ParseDuration(node.Value); err != nil {
+				v.add(path, node, "the duration is out of range")
+			}
 		}
 	case slices.Contains(s.Type, "boolean"):
 		return tag == "!!bool"

@@ -54,6 +54,9 @@ func compare(t *testing.T, path string, typ reflect.Type, s, root *schema) {
 	switch {
 	case typ == reflect.TypeFor[time.Duration]():
 		wants("string")
+		if s.Pattern != durationPattern {
+			t.Errorf("%s: the pattern is %s, not that of a duration", path, s.Pattern)
+		}
 	case typ == reflect.TypeFor[Names](), typ == reflect.TypeFor[Values]():
 		wants("string", "array")
 	case typ == reflect.TypeFor[Rule]():

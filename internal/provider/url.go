@@ -8,23 +8,31 @@ import (
 	"strings"
 )
 
-// url checks the template of an address.
-func (c *checker) url(d *Definition, path, address string) {
+// url checks the template of an address in which these placeholders have a value.
+func (c *checker) url(d *Definition, path, address string, known []string) {
 	if address == "" {
 		c.add(path, "missing")
 		return
 	}
-	c.template(path, address, d.Placeholders())
+	if !c.template(path, address, known) {
+		return
+	}
 	if err := d.checkTemplate(address); err != nil {
 		c.add(path, "%s", err)
 	}
 }
 
-// checkTemplate reports what is wrong with the template of an address, whatever the values.
+// checkTemplate reports what is wrong with the template of an address, with the defaults of inputs and
+// whatever the other values.
 func (d *Definition) checkTemplate(address string) error {
 	values := map[string]string{}
 	for _, name := range d.Placeholders() {
 		values[name] = "x"
+	}
+	for _, input := range d.Inputs {
+		if input.Default != "" {
+			values[input.Name] = input.Default
+		}
 	}
 	scheme, authority, _ := splitTemplate(address)
 	if begins := scheme == ""; begins {

@@ -196,8 +196,8 @@ func readDefinition(text []byte) (*definition, error) {
 	if d.Authorize != nil && d.Authorize.PAR && !d.discovers() {
 		return nil, errors.New("authorize.par needs an issuer or a resource, whose metadata names the endpoint")
 	}
-	d.discovered()
 	maps.DeleteFunc(d.Token, func(_ string, w *wanted) bool { return w == nil })
+	d.discovered()
 	if a := d.Authorize; a != nil {
 		a.kind, a.Method, a.Encoding = kindAuthorize, "GET", "query"
 		if a.PKCE == "" && !a.own() {

@@ -92,13 +92,16 @@ func (m *made) settings(now time.Time) []Variable {
 	return list
 }
 
-// sampleRedirect is a redirect URI that the definition allows, where it has no default.
+// sampleRedirect is a redirect URI that the definition allows, where it has no default and needs one.
 func (m *made) sampleRedirect() string {
 	if !m.d.grants(kindCode) || m.d.Redirect.Default != "" {
 		return ""
 	}
-	if m.d.Redirect.HTTPS || m.d.Redirect.NoLoopback {
+	switch {
+	case m.d.Redirect.HTTPS || m.d.Redirect.NoLoopback:
 		return "https://app.example.test/callback"
+	case m.d.discovers():
+		return "" // any port of this machine (RFC 8252 7.3)
 	}
 	return "http://127.0.0.1:8976/callback"
 }

@@ -30,7 +30,7 @@ func (d *definition) discovered() {
 	}
 	base := (&made{d: d}).endpoint("")
 	if d.Grants == nil {
-		d.Grants = []string{kindCode, kindPoll}
+		d.Grants = d.described()
 	}
 	if d.Token == nil {
 		d.Token = map[string]*wanted{}
@@ -63,6 +63,23 @@ func (d *definition) discovered() {
 	if d.WhoAmI == nil {
 		d.WhoAmI = []probe{{URL: base + "userinfo", Show: []struct{ Path string }{{"sub"}, {"name"}, {"email"}}}}
 	}
+}
+
+// described returns the grants of a definition that lists none.
+func (d *definition) described() []string {
+	var grants []string
+	for _, kind := range keys(d.Token) {
+		if kind != kindRefresh {
+			grants = append(grants, kind)
+		}
+	}
+	switch {
+	case grants == nil:
+		return []string{kindCode, kindPoll}
+	case d.Static != nil:
+		return append(grants, "static")
+	}
+	return grants
 }
 
 // metadata serves the metadata of the issuer (RFC 8414 3, OpenID Connect Discovery 4) and of the resource
