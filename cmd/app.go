@@ -105,7 +105,7 @@ func (s *scrubbed) Write(p []byte) (int, error) {
 
 // traced returns a context in which requests to providers are written to stderr if TOKENCLI_DEBUG is http.
 func (a *app) traced(ctx context.Context) context.Context {
-	if a.getenv("TOKENCLI_DEBUG") != "http" {
+	if debug, _ := account.CleanVar(account.Debug, a.getenv(account.Debug)); debug != "http" {
 		return ctx
 	}
 	return oauth.WithTrace(ctx, a.stderr)

@@ -94,6 +94,11 @@ func readSettings(getenv func(string) string) (*settings, error) {
 
 // settingsIn reads the settings with the config.yaml of a folder; "": with none.
 func settingsIn(dir string, getenv func(string) string) (*settings, error) {
+	for _, variable := range []string{account.ConfigDir, account.StateDir} {
+		if _, err := account.CleanVar(variable, getenv(variable)); err != nil {
+			return nil, err
+		}
+	}
 	s := &settings{StateDir: stateDir(getenv)}
 	if dir != "" {
 		s.ConfigFile = filepath.Join(dir, "config.yaml")
@@ -296,7 +301,7 @@ func cleanInputs(inputs map[string]string, place string) (map[string]string, err
 
 // configDir is the folder of config.yaml; empty without a home folder.
 func configDir(getenv func(string) string) string {
-	if dir := getenv(account.ConfigDir); dir != "" {
+	if dir, _ := account.CleanVar(account.ConfigDir, getenv(account.ConfigDir)); dir != "" { // settingsIn reports the failure
 		return absolute(dir)
 	}
 	if dir := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
@@ -310,7 +315,7 @@ func configDir(getenv func(string) string) string {
 
 // stateDir is the folder of everything that tokencli writes; empty without a home folder.
 func stateDir(getenv func(string) string) string {
-	if dir := getenv(account.StateDir); dir != "" {
+	if dir, _ := account.CleanVar(account.StateDir, getenv(account.StateDir)); dir != "" {
 		return absolute(dir)
 	}
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {

@@ -31,8 +31,13 @@ func (j *Job) addPath(name, path string) {
 // its files.
 func (j *Job) addStore(store string, getenv func(string) string) error {
 	j.add(account.StoreVar, getenv(account.StoreVar))
-	j.addPath(account.StateDir, getenv(account.StateDir))
-	j.addPath(account.ConfigDir, getenv(account.ConfigDir))
+	for _, name := range []string{account.StateDir, account.ConfigDir} {
+		dir, err := account.CleanVar(name, getenv(name))
+		if err != nil {
+			return err
+		}
+		j.addPath(name, dir)
+	}
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME"} {
 		if dir := getenv(name); filepath.IsAbs(dir) { // tokencli ignores others
 			j.add(name, dir)
