@@ -53,14 +53,17 @@ func (s *Session) toRevoke(ctx context.Context, name account.Name, local bool) (
 	return c, err
 }
 
-// forgetName deletes what is left of an account without a credential: a rescue file that cannot be read, and
+// forgetName deletes what is left of an account without a credential: a rescue file that cannot be read and, if local,
 // its name in the list of accounts.
 func (s *Session) forgetName(ctx context.Context, name account.Name, absence error, local bool) error {
 	s.refresher().DropRescue(name)
 	names, err := s.Store.List(ctx)
 	listed := err == nil && slices.Contains(names, name)
+	if listed && !local {
+		return fail.New(fail.NotLoggedIn, "%s: the credential is gone from the store", name).Advise(fail.DoLogInOrForget, name).Because(absence)
+	}
 	_ = s.Store.Delete(ctx, name)
-	if local && listed {
+	if listed {
 		s.tell("%s: removed from the list of accounts; its credential was gone already", name)
 		return nil
 	}
