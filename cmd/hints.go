@@ -34,6 +34,7 @@ var hints = [fail.Actions]string{
 	fail.DoCheckBaseURL:          "a redirect is never followed with a secret; if a base URL is set, check it",
 	fail.DoCheckClient:           "check the client id and secret; create or view them at: %s",
 	fail.DoCheckNetwork:          "check the network connection, and HTTPS_PROXY if a proxy is needed",
+	fail.DoCheckServer:           "make sure that a server runs at %s; if that is another machine, check the network connection and HTTPS_PROXY as well",
 	fail.DoCheckProxy:            "check HTTPS_PROXY and HTTP_PROXY",
 	fail.DoSetCertificates:       "set %s to a PEM file with the certificates to trust, or unset it",
 	fail.DoSetProxy:              "set %s to an address such as http://proxy.example:3128, or unset it",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // version is the number of the stored form. A higher one is refused: a credential that is only partly
@@ -53,8 +54,16 @@ type stored struct {
 }
 
 // Encode returns the stored form of c, secrets included. Only stores and rescue files may use it. What Decode
-// would refuse is ErrUnsafe.
+// would refuse is a fail.Store; it wraps ErrUnsafe for text that must not be printed or sent.
 func Encode(c *Credential) ([]byte, error) {
+	text, err := encode(c)
+	if err != nil {
+		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+	}
+	return text, nil
+}
+
+func encode(c *Credential) ([]byte, error) {
 	if !c.safe() {
 		return nil, ErrUnsafe
 	}

@@ -93,11 +93,10 @@ func (e *run) unreached(name string, err error) Finding {
 		f.advice, f.Fix = nil, "set the clock right; where it is right, the server's certificate has to be replaced"
 	case errors.As(err, &hostname), errors.As(err, &record):
 		f.advice, f.Fix = nil, "something else answers there: look at HTTPS_PROXY, at the login page of the network, and at "+setting
-	case fail.Advice(err) != nil:
-	case e.Getenv(setting) != "":
+	case e.Getenv(setting) != "" && (fail.Advice(err) == nil || fail.ConnectionRefused(err)):
 		f.advice, f.Fix = nil, "check that "+setting+" is right and that its server runs"
-	default:
-		f.advice, f.Fix = nil, "check the network connection, and HTTPS_PROXY where a proxy is needed"
+	case fail.Advice(err) == nil:
+		f = advise(f, fail.DoCheckNetwork)
 	}
 	return f
 }

@@ -83,6 +83,8 @@ const (
 	DoCheckClient
 	// DoCheckNetwork: check the network connection.
 	DoCheckNetwork
+	// DoCheckServer: check that a server runs at the address [host].
+	DoCheckServer
 	// DoCheckProxy: check the proxy settings.
 	DoCheckProxy
 	// DoSetCertificates: set the variable to a file with certificates, or unset it [variable].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -58,7 +59,7 @@ func (s *Source) github(ctx context.Context) (string, error) {
 	req.Header.Set("Accept", "application/json")
 	resp, err := s.HTTP.Transport.RoundTrip(req) // which follows no redirect
 	if err != nil {
-		return "", s.cannotRequest(err)
+		return "", s.cannotRequest(u.Host, err)
 	}
 	defer resp.Body.Close()
 	var reply struct {
@@ -72,13 +73,19 @@ func (s *Source) github(ctx context.Context) (string, error) {
 }
 
 // cannotRequest is the failure of a request that got no answer.
-func (s *Source) cannotRequest(err error) error {
+func (s *Source) cannotRequest(host string, err error) error {
 	var known *fail.Error
 	if errors.As(err, &known) { // a proxy setting that cannot be used
 		return known
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if why := fail.Unreached(host, err); why != nil {
+		return fail.New(fail.Unavailable, "GitHub's ID token cannot be requested: %w", why)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%s did not answer in time", host)
 	}
 	return fail.New(fail.Unavailable, "GitHub's ID token cannot be requested: %s",
 		redact.Scrub(err.Error(), 200, s.Getenv(IDTokenToken))).Advise(fail.DoTryAgain)

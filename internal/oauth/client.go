@@ -46,13 +46,6 @@ func (c *Client) request(path string) (*provider.Request, error) {
 	return request, nil
 }
 
-func (c *Client) timeout() time.Duration {
-	if c.Timeout == 0 {
-		return totalTime
-	}
-	return c.Timeout
-}
-
 func (c *Client) now() time.Time {
 	if c.Now == nil {
 		return time.Now()

@@ -154,10 +154,8 @@ func (c *Client) sleep(ctx context.Context, d *Device, pause time.Duration, unre
 		left := d.ExpiresAt.Sub(c.now())
 		expired, pause = left <= pause, min(pause, left)
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(pause):
 	case <-ctx.Done():
 	}
 	switch {

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,9 +113,7 @@ func (d *Discovery) Resource(ctx context.Context, resource string) (*ResourceMet
 	if err := checkNamed(resource, "resource_metadata", address); err != nil {
 		return nil, 0, err
 	}
-	if address == "" {
-		address = wellKnown(u, "oauth-protected-resource")
-	}
+	address = cmp.Or(address, wellKnown(u, "oauth-protected-resource"))
 	m := new(ResourceMetadata)
 	validity, err := d.first(ctx, []string{address}, m)
 	if err != nil {

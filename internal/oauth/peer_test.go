@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -251,7 +252,7 @@ func whoami(ctx context.Context, c *Client, address string) (*http.Response, err
 	if err != nil {
 		u = &url.URL{Opaque: address}
 	}
-	transport := &Transport{Client: c, Tokens: OneToken(newAccess), Wait: c.timeout()}
+	transport := &Transport{Client: c, Tokens: OneToken(newAccess), Wait: cmp.Or(c.Timeout, totalTime)}
 	resp, err := transport.RoundTrip((&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}}).WithContext(ctx))
 	if err == nil {
 		_ = resp.Body.Close()

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -113,9 +114,7 @@ func (c *Client) registered(a *answer, asked string) (Registration, credential.R
 	if json.Unmarshal(a.text(), &reply) != nil || reply.ID == "" {
 		return Registration{}, credential.Registration{}, c.nonsense(a, "a registration without a client id")
 	}
-	if reply.ClientAuth == "" {
-		reply.ClientAuth = asked
-	}
+	reply.ClientAuth = cmp.Or(reply.ClientAuth, asked)
 	if reply.ClientAuth != asked && reply.ClientAuth != authNone {
 		return Registration{}, credential.Registration{}, fail.New(fail.Refused,
 			"%s registered a client that authenticates with %q, not with %q", c.Definition.Title, redact.Scrub(reply.ClientAuth, 80), asked)

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -59,11 +60,8 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	if !credential.Printable(access) {
 		return nil, c.unusable(a, "no usable access token")
 	}
-	r.TokenType, _ = textAt(object, names.TokenType)
-	r.TokenType = strings.TrimSpace(r.TokenType)
-	if r.TokenType == "" {
-		r.TokenType = "Bearer"
-	}
+	tokenType, _ := textAt(object, names.TokenType)
+	r.TokenType = cmp.Or(strings.TrimSpace(tokenType), "Bearer")
 	if !c.Presentation.Takes(r.TokenType) {
 		e := c.unusable(a, "")
 		e.Fail = fail.New(fail.Unavailable, "%s issued a token of type %q, which tokencli cannot present", c.Definition.Title, redact.Scrub(r.TokenType, 40, a.secrets...))

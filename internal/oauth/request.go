@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -74,11 +75,7 @@ func (c *Client) encode(ctx context.Context, path string, r *provider.Request, v
 
 func (c *Client) dress(req *http.Request) {
 	req.Header.Set("Accept", "application/json")
-	agent := c.UserAgent
-	if agent == "" {
-		agent = "tokencli"
-	}
-	req.Header.Set("User-Agent", agent)
+	req.Header.Set("User-Agent", cmp.Or(c.UserAgent, "tokencli"))
 }
 
 // encodeQuery encodes a space as %20, which every server reads, where url.Values writes a plus sign,

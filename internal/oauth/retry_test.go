@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -138,10 +139,11 @@ func TestARefusedConnectionIsTriedAgain(t *testing.T) {
 
 // The numbers that Windows gives; elsewhere package syscall has its own.
 func TestRefusedKnowsWindows(t *testing.T) {
-	if !refused(fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: wsaConnRefused})) {
+	const wsaConnReset, wsaConnRefused = syscall.Errno(10054), syscall.Errno(10061)
+	if !fail.ConnectionRefused(fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: wsaConnRefused})) {
 		t.Error("WSAECONNREFUSED is not known")
 	}
-	if refused(wsaConnReset) || refused(errors.New("x")) {
+	if fail.ConnectionRefused(wsaConnReset) || fail.ConnectionRefused(errors.New("x")) {
 		t.Error("everything is taken for a refused connection")
 	}
 }
@@ -203,8 +205,8 @@ func TestAKeptConnectionIsNotUsedAgain(t *testing.T) {
 }
 
 func TestTheBoundOnTime(t *testing.T) {
-	if (&Client{}).timeout() != 30*time.Second {
-		t.Errorf("the bound is %s", (&Client{}).timeout())
+	if totalTime != 30*time.Second {
+		t.Errorf("the bound is %s", totalTime)
 	}
 	for _, name := range []string{"no answer", "an answer that does not end"} {
 		t.Run(name, func(t *testing.T) {

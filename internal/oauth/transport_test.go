@@ -287,7 +287,7 @@ func TestLocalhostIsBothFamilies(t *testing.T) {
 	}
 	_ = conn.Close()
 	_ = l.Close()
-	if _, err := dial(context.Background(), "tcp", fmt.Sprintf("localhost:%d", port)); !refused(err) {
+	if _, err := dial(context.Background(), "tcp", fmt.Sprintf("localhost:%d", port)); !fail.ConnectionRefused(err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := dial(context.Background(), "tcp", "no port"); err == nil {

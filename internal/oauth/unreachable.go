@@ -2,30 +2,16 @@ package oauth
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 )
-
-// The numbers of ECONNRESET and ECONNREFUSED on Windows, where package syscall has invented others. No
-// other system uses them.
-const (
-	wsaConnReset   = syscall.Errno(10054)
-	wsaConnRefused = syscall.Errno(10061)
-)
-
-func refused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaConnRefused)
-}
 
 // unreachable puts a failure of the transport into words. It goes by types, because the texts contain
 // addresses and whatever a proxy setting contains.
@@ -50,9 +36,9 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 		}
 	}
 	if strings.Contains(strings.ToLower(text), "proxy") { // the text may quote the setting
-		return &Error{Fail: fail.New(fail.Unavailable, "%s cannot be reached: the proxy does not work", c.Definition.Title).Advise(fail.DoCheckProxy)}
+		return &Error{Fail: c.notReached("the proxy does not work").Advise(fail.DoCheckProxy)}
 	}
-	f := fail.New(fail.Unavailable, "%s cannot be reached: %s", c.Definition.Title, redact.Scrub(text, maxText, secrets...)).Because(cause)
+	f := c.notReached("%s", redact.Scrub(text, maxText, secrets...)).Because(cause)
 	var op *net.OpError
 	return &Error{Fail: f, Unspent: errors.As(err, &op) && op.Op == "dial"}
 }
@@ -61,52 +47,48 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 func (c *Client) notSent(req *http.Request, err error) *Error {
 	var (
 		settings *fail.Error
-		dns      *net.DNSError
-		unknown  x509.UnknownAuthorityError
-		name     x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		record   tls.RecordHeaderError
 		proxy    *proxyRefusal
 		op       *net.OpError
 	)
-	host := req.URL.Host
-	no := func(format string, args ...any) *Error {
-		return &Error{Unspent: true, Fail: fail.New(fail.Unavailable, "%s cannot be reached: "+format, append([]any{c.Definition.Title}, args...)...)}
-	}
-	advised := func(e *Error, do fail.Action) *Error { e.Fail.Advise(do); return e }
 	switch {
 	case errors.As(err, &settings):
 		copied := *settings // unreachable sets the cause
 		return &Error{Fail: &copied, Unspent: true}
 	case errors.As(err, &proxy):
-		return advised(no("%w", proxy), fail.DoCheckProxy)
+		return &Error{Unspent: true, Fail: c.notReached("%w", proxy).Advise(fail.DoCheckProxy)}
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return advised(no("the proxy does not answer"), fail.DoCheckProxy)
-	case errors.As(err, &dns):
-		return advised(no("no address found for %s", dns.Name), fail.DoCheckNetwork)
-	case errors.As(err, &unknown), errors.As(err, &invalid):
-		return advised(no("the certificate of %s is not trusted", host), fail.DoTrustCertificate)
-	case errors.As(err, &name):
-		return no("the certificate is not for %s", host)
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return no("%s does not speak TLS", host)
-	case refused(err):
-		return no("%s refuses the connection", host)
+		return &Error{Unspent: true, Fail: c.notReached("the proxy does not answer").Advise(fail.DoCheckProxy)}
 	}
-	return nil
+	why := fail.Unreached(req.URL.Host, err)
+	switch {
+	case why == nil:
+		return nil
+	case c.Definition.Title == req.URL.Host: // which is in the words of why
+		return &Error{Fail: why, Unspent: true}
+	}
+	f := c.notReached("%w", why)
+	f.Do, f.About = why.Do, why.About
+	return &Error{Fail: f, Unspent: true}
+}
+
+func (c *Client) notReached(format string, args ...any) *fail.Error {
+	return fail.New(fail.Unavailable, "%s cannot be reached: "+format, append([]any{c.Definition.Title}, args...)...)
 }
 
 // cutOff explains failures of a request that may have been received; nil: it is none of them.
 func (c *Client) cutOff(req *http.Request, err error) *Error {
-	title, host := c.Definition.Title, req.URL.Host
+	title, at := c.Definition.Title, " ("+req.URL.Host+")"
+	if title == req.URL.Host {
+		at = ""
+	}
 	var address *url.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &address) && address.Timeout():
-		return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in time (%s)", title, host)}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, wsaConnReset),
+		return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in time%s", title, at)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), fail.ConnectionReset(err),
 		// net/http has no name for a peer that closes before the request is written.
 		strings.Contains(err.Error(), "server closed idle connection"):
-		return &Error{Fail: fail.New(fail.Unavailable, "%s closed the connection without an answer (%s)", title, host)}
+		return &Error{Fail: fail.New(fail.Unavailable, "%s closed the connection without an answer%s", title, at)}
 	case errors.Is(err, context.Canceled):
 		return &Error{Fail: fail.New(fail.Interrupted, "interrupted")}
 	}

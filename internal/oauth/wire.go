@@ -1,10 +1,12 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
@@ -36,7 +38,7 @@ func (c *Client) send(ctx context.Context, path string, r *provider.Request, val
 
 // bound returns the context of one operation: it ends with the bound and not with ctx.
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), c.timeout())
+	return context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(c.Timeout, totalTime))
 }
 
 // sendWithin is send within the bound of a larger operation.
@@ -73,12 +75,9 @@ func secretsIn(values map[string]string) []string {
 
 // sendsLogin reports whether more than the client's own credentials is sent.
 func sendsLogin(values map[string]string) bool {
-	for _, holder := range []string{"code", "device_code", "refresh_token", "password", "token"} {
-		if values[holder] != "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{"code", "device_code", "refresh_token", "password", "token"}, func(holder string) bool {
+		return values[holder] != ""
+	})
 }
 
 // try repeats a request within the bounds. It starts none after ctx is cancelled.
@@ -94,13 +93,11 @@ func (c *Client) try(ctx, bound context.Context, once func() (*answer, error)) (
 			return a, err
 		}
 		left -= wait
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 		case <-bound.Done():
 		}
-		timer.Stop()
 		if (bound.Err() != nil || ctx.Err() != nil) && !errors.Is(ctx.Err(), context.Canceled) {
 			return a, err
 		}
@@ -110,7 +107,7 @@ func (c *Client) try(ctx, bound context.Context, once func() (*answer, error)) (
 // comeBack reports whether a failed try left everything as it was, and how long to wait before the next.
 func (c *Client) comeBack(a *answer, err error, retry int) (time.Duration, bool) {
 	if err != nil {
-		return time.Duration(retry+1) * 300 * time.Millisecond, refused(err)
+		return time.Duration(retry+1) * 300 * time.Millisecond, fail.ConnectionRefused(err)
 	}
 	if a.status != http.StatusTooManyRequests && a.status != http.StatusServiceUnavailable {
 		return 0, false

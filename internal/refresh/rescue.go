@@ -106,7 +106,7 @@ type space struct {
 func (r *Refresher) reserveSpace(c *credential.Credential) (*space, error) {
 	text, err := credential.Encode(c)
 	if err != nil {
-		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+		return nil, err
 	}
 	// The new tokens may be longer. Random bytes take their space even on a file system that compresses.
 	content := make([]byte, 2*len(text)+16<<10)

@@ -212,7 +212,7 @@ func unseal(sealed []byte, keys *fileKeys) ([]byte, error) {
 func encrypt(c *credential.Credential, keys *fileKeys) ([]byte, error) {
 	text, err := credential.Encode(c)
 	if err != nil {
-		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", c.Account, err)
+		return nil, err
 	}
 	record, err := seal(text, keys)
 	if err != nil {

@@ -99,12 +99,7 @@ func parseFileKey(setting string) (*fileKeys, error) {
 
 // holdsIdentity reports whether a line of the setting is meant to be an identity.
 func holdsIdentity(setting string) bool {
-	for line := range strings.Lines(setting) {
-		if strings.HasPrefix(line, "AGE-SECRET-KEY-") {
-			return true
-		}
-	}
-	return false
+	return strings.HasPrefix(setting, "AGE-SECRET-KEY-") || strings.Contains(setting, "\nAGE-SECRET-KEY-")
 }
 
 func readKeyFile(path string) ([]byte, error) {

@@ -165,7 +165,7 @@ func (k *Keychain) Swap(ctx context.Context, old, next *credential.Credential) e
 	}
 	text, err := credential.Encode(next)
 	if err != nil {
-		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", next.Account, err)
+		return err
 	}
 	it := k.open(k.options, newPatience(k.bounds))
 	defer it.close()

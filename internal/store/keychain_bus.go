@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -229,7 +230,7 @@ func (b *bus) signal(path dbus.ObjectPath, iface, member string) ([]any, error) 
 func (b *bus) await(wanted func(*dbus.Message) bool) (*dbus.Message, error) {
 	for i, msg := range b.inbox {
 		if wanted(msg) {
-			b.inbox = append(b.inbox[:i], b.inbox[i+1:]...)
+			b.inbox = slices.Delete(b.inbox, i, i+1)
 			return msg, nil
 		}
 	}

@@ -56,9 +56,7 @@ func call[T any](ctx context.Context, l *library, f func() (T, error)) (T, error
 	wait := func() error {
 		var over <-chan time.Time
 		if deadline := l.patience.deadline(); !deadline.IsZero() {
-			timer := time.NewTimer(time.Until(deadline))
-			defer timer.Stop()
-			over = timer.C
+			over = time.After(time.Until(deadline))
 		}
 		select {
 		case r = <-done:

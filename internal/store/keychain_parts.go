@@ -267,10 +267,8 @@ func sweep(ctx context.Context, it items, r *record) error {
 // pause waits a short random time, so that processes that failed together do not try again together.
 func pause(ctx context.Context) error {
 	const shortest, longest = 20 * time.Millisecond, 100 * time.Millisecond
-	timer := time.NewTimer(shortest + rand.N(longest-shortest))
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(shortest + rand.N(longest-shortest)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

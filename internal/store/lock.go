@@ -114,12 +114,10 @@ func (l Locks) poll(ctx context.Context, name account.Name, try func() (bool, er
 		if ok {
 			return nil
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return timedOut(ctx, name, time.Since(start))
-		case <-timer.C:
+		case <-time.After(pause/2 + rand.N(pause/2)):
 		}
 		if !noticed && time.Since(start) >= noticeAfter {
 			noticed = true

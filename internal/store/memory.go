@@ -54,7 +54,7 @@ func (m *Memory) Swap(ctx context.Context, old, next *credential.Credential) err
 	}
 	record, err := credential.Encode(next)
 	if err != nil {
-		return fail.New(fail.Store, "the credential of %s cannot be stored: %w", next.Account, err)
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

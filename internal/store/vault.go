@@ -10,7 +10,6 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/credential"
-	"github.com/tokencli/tokencli/internal/fail"
 )
 
 // Vault keeps credentials in the KV engine, version 2, of HashiCorp Vault or OpenBao, shared by every machine
@@ -134,7 +133,7 @@ func (v *Vault) Delete(ctx context.Context, name account.Name) error {
 	v.forget(name)
 	_, err = client.send(ctx, request{method: http.MethodDelete, path: client.metadata(name)})
 	if !isStatus(err, http.StatusForbidden) {
-		return client.explain(ctx, name, "delete", client.metadata(name), err)
+		return client.explain(ctx, "delete", client.metadata(name), err)
 	}
 	versions := make([]int64, 0, maxDestroyed)
 	for n := record.version; n > 0 && len(versions) < maxDestroyed; n-- {
@@ -144,9 +143,9 @@ func (v *Vault) Delete(ctx context.Context, name account.Name) error {
 	_, destroyErr := client.send(ctx, request{method: http.MethodPut, path: destroy, body: map[string]any{"versions": versions}})
 	switch {
 	case isStatus(destroyErr, http.StatusForbidden):
-		return client.explain(ctx, name, "delete", client.metadata(name), err)
+		return client.explain(ctx, "delete", client.metadata(name), err)
 	case destroyErr != nil:
-		return client.explain(ctx, name, "update", destroy, destroyErr)
+		return client.explain(ctx, "update", destroy, destroyErr)
 	}
 	v.options.Notify("the policies of this Vault token do not allow delete on " + client.metadata(name) + ": its versions were destroyed, the empty record remains")
 	return nil
@@ -196,7 +195,7 @@ func (v *Vault) Prove(ctx context.Context, name account.Name) error {
 	path := client.path("data", name)
 	has, err := client.capabilities(ctx, path)
 	if err != nil {
-		return client.explain(ctx, name, "update", capabilitiesSelf, err)
+		return client.explain(ctx, "update", capabilitiesSelf, err)
 	}
 	if missing := has.missing(path, "create", "update"); len(missing) > 0 {
 		return notAllowed(strings.Join(missing, " and "), path)
@@ -234,7 +233,7 @@ func (v *Vault) write(ctx context.Context, c *credential.Credential, by *holder,
 	}
 	text, err := credential.Encode(c)
 	if err != nil {
-		return nil, fail.New(fail.Store, "the credential of %s cannot be stored: %w", name, err)
+		return nil, err
 	}
 	client, err := v.connect()
 	if err != nil {

@@ -89,7 +89,7 @@ func (c *vaultClient) logIn(ctx context.Context) (string, error) {
 			Advise(fail.DoCheckVaultRole, account.VaultAuthMount)
 	}
 	if err != nil {
-		return "", c.explain(ctx, account.Name{}, "update", "auth/"+s.authMount+"/login", err)
+		return "", c.explain(ctx, "update", "auth/"+s.authMount+"/login", err)
 	}
 	var reply struct {
 		Auth struct {

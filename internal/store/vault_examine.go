@@ -32,7 +32,7 @@ func (v *Vault) Server(ctx context.Context) (*VaultServer, error) {
 	began := time.Now()
 	answer, err := client.send(ctx, request{method: http.MethodGet, path: healthPath, open: true})
 	if err != nil {
-		return nil, client.explain(ctx, account.Name{}, "read", healthPath, err)
+		return nil, client.explain(ctx, "read", healthPath, err)
 	}
 	var reply struct {
 		Initialized *bool
@@ -41,7 +41,7 @@ func (v *Vault) Server(ctx context.Context) (*VaultServer, error) {
 	}
 	switch err := json.Unmarshal(answer.body, &reply); {
 	case err != nil, reply.Initialized == nil:
-		return nil, client.explain(ctx, account.Name{}, "read", healthPath, &foreignError{answer.status})
+		return nil, client.explain(ctx, "read", healthPath, &foreignError{answer.status})
 	case !*reply.Initialized:
 		return nil, client.failure(nil, "is not initialized")
 	case reply.Sealed:
@@ -79,7 +79,7 @@ func (v *Vault) TokenState(ctx context.Context) (*VaultTokenState, error) {
 		return state, nil
 	}
 	if err != nil {
-		return nil, client.explain(ctx, account.Name{}, "read", lookupSelf, err)
+		return nil, client.explain(ctx, "read", lookupSelf, err)
 	}
 	var reply struct {
 		Data struct {
@@ -138,7 +138,7 @@ func (v *Vault) Rights(ctx context.Context, names []account.Name) (*VaultRights,
 	case lacksCapability(err):
 		rights.Hidden = true
 	case err != nil:
-		return nil, client.explain(ctx, account.Name{}, "update", capabilitiesSelf, err)
+		return nil, client.explain(ctx, "update", capabilitiesSelf, err)
 	}
 	rights.List = has.all(client.base(), "list")
 	// Capabilities are those of policies: they say nothing about the mount.

@@ -123,12 +123,10 @@ func (c *vaultClient) send(ctx context.Context, r request) (*vaultAnswer, error)
 		default:
 			return nil, err
 		}
-		timer := time.NewTimer(time.Duration(try+1)*150*time.Millisecond + rand.N(150*time.Millisecond))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil, err
-		case <-timer.C:
+		case <-time.After(time.Duration(try+1)*150*time.Millisecond + rand.N(150*time.Millisecond)):
 		}
 	}
 }
@@ -250,7 +248,7 @@ func (c *vaultClient) read(ctx context.Context, name account.Name, consistent bo
 		return &vaultRecord{date: answer.date}, nil
 	}
 	if err != nil {
-		return nil, c.explain(ctx, name, "read", path, err)
+		return nil, c.explain(ctx, "read", path, err)
 	}
 	record, err := parseRecord(name, answer)
 	if err != nil {
@@ -303,7 +301,7 @@ func (c *vaultClient) write(ctx context.Context, name account.Name, cas int64, t
 		body: map[string]any{"options": map[string]any{"cas": cas}, "data": data},
 	})
 	if err != nil {
-		return nil, c.explain(ctx, name, "update", path, err)
+		return nil, c.explain(ctx, "update", path, err)
 	}
 	var reply struct {
 		Data struct {
@@ -312,7 +310,7 @@ func (c *vaultClient) write(ctx context.Context, name account.Name, cas int64, t
 		} `json:"data"`
 	}
 	if json.Unmarshal(answer.body, &reply) != nil || reply.Data.Version == 0 {
-		return nil, c.explain(ctx, name, "update", path, errKV1)
+		return nil, c.explain(ctx, "update", path, errKV1)
 	}
 	return &vaultRecord{version: reply.Data.Version, created: reply.Data.Created, date: answer.date}, nil
 }
@@ -324,7 +322,7 @@ func (c *vaultClient) list(ctx context.Context, path string) ([]string, error) {
 		return nil, c.checkMount(ctx)
 	}
 	if err != nil {
-		return nil, c.explain(ctx, account.Name{}, "list", path, err)
+		return nil, c.explain(ctx, "list", path, err)
 	}
 	var reply struct {
 		Data struct {
@@ -332,7 +330,7 @@ func (c *vaultClient) list(ctx context.Context, path string) ([]string, error) {
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(answer.body, &reply); err != nil {
-		return nil, c.explain(ctx, account.Name{}, "list", path, credential.ErrForeign)
+		return nil, c.explain(ctx, "list", path, credential.ErrForeign)
 	}
 	return reply.Data.Keys, nil
 }

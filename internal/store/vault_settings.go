@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -68,14 +69,9 @@ func readVaultSettings(getenv func(string) string) (*vaultSettings, error) {
 		if err != nil {
 			return nil, err
 		}
-		if value == "" {
-			value = setting.standard
-		}
-		*setting.to = value
+		*setting.to = cmp.Or(value, setting.standard)
 	}
-	if s.authMount == "" {
-		s.authMount = s.auth
-	}
+	s.authMount = cmp.Or(s.authMount, s.auth)
 	return s, s.check()
 }
 

@@ -19,7 +19,7 @@ var errKV1 = errors.New("version 1 of the KV engine")
 
 // explain says what an error of a request means, nil for nil. The capability is the one that the request
 // needs on the path.
-func (c *vaultClient) explain(ctx context.Context, name account.Name, capability, path string, err error) error {
+func (c *vaultClient) explain(ctx context.Context, capability, path string, err error) error {
 	var known *fail.Error
 	var answer *vaultAnswer
 	var lost *lostError
@@ -82,8 +82,14 @@ func (c *vaultClient) notKV2(what string) error {
 
 // reason returns why a request failed, without its address.
 func reason(err error) string {
+	if why := fail.Unreached("the server", err); why != nil {
+		return why.Text
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
+		if u.Timeout() {
+			return "the server did not answer in time"
+		}
 		err = u.Err
 	}
 	return quoted(err.Error())
@@ -140,7 +146,7 @@ func (c *vaultClient) checkMount(ctx context.Context) error {
 	case errors.As(err, &refusal) && refusal.status < 500:
 		return nil
 	case err != nil:
-		return c.explain(ctx, account.Name{}, "read", "sys/internal/ui/mounts", err)
+		return c.explain(ctx, "read", "sys/internal/ui/mounts", err)
 	}
 	var reply struct {
 		Data struct {
