@@ -46,7 +46,7 @@ func (r *Receiver) entries(text string) []string {
 	var entries []string
 	open := false
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.Trim(line, padding)
+		line = strings.TrimFunc(line, isPadding)
 		_, begins := r.address(unwrap(line))
 		switch {
 		case line == "":
@@ -109,9 +109,9 @@ func (r *Receiver) parse(text string) result {
 		return result{rejection: control}
 	}
 	var res result
-	if u, is := r.address(text); is {
+	if u, is := r.address(withoutPadding(text)); is {
 		res = r.parseAddress(u)
-	} else if query, is := parameters(text); is {
+	} else if query, is := parameters(withoutPadding(text)); is {
 		res = r.validateResponse(query, r.redirect.way == outOfBand)
 	} else {
 		res = r.parseCode(text)
@@ -182,6 +182,9 @@ func (r *Receiver) parseCode(text string) result {
 		if decoded, err := url.PathUnescape(text); err == nil {
 			code = decoded
 		}
+		if _, is := r.address(code); is { // an address that was encoded as a whole
+			return r.parse(code)
+		}
 	}
 	switch {
 	case strings.ContainsAny(text, "& \t"), strings.Contains(strings.TrimRight(text, "="), "="), len(code) < minCode:
@@ -234,15 +237,26 @@ func portOf(u *url.URL) string {
 	return ""
 }
 
-// padding is what surrounds copied text: white space, and the zero-width characters of some pages.
-const padding = " \t\r\n\u00a0\u200b\ufeff"
+// isPadding reports whether r comes from the page or the terminal from which text was copied: white space and
+// characters of no width.
+func isPadding(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cf) }
+
+// withoutPadding removes padding from an address, which has none of its own (RFC 3986 appendix C).
+func withoutPadding(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isPadding(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
 
 // unwrap removes what people and programs put around an address.
 func unwrap(text string) string {
 	pairs := []string{`""`, `''`, "``", "<>", "()", "“”", "‘’", "«»"}
 	for {
 		before := text
-		text = strings.Trim(text, padding)
+		text = strings.TrimFunc(text, isPadding)
 		// The sequences of a terminal that was left in its bracketed paste mode.
 		text = strings.TrimSuffix(strings.TrimPrefix(text, "\x1b[200~"), "\x1b[201~")
 		for _, p := range pairs {

@@ -58,6 +58,12 @@ func TestPasted(t *testing.T) {
 		{"curly quotes", elsewhereURI, "“" + elsewhereURI + tail + "”", "the-code", 0},
 		{"nested", elsewhereURI, `("` + elsewhereURI + tail + `")`, "the-code", 0},
 		{"zero width", elsewhereURI, "\ufeff" + elsewhereURI + tail + "\u200b", "the-code", 0},
+		{"marks of direction", elsewhereURI, "\u200e" + elsewhereURI + tail + "\u200f\u2060", "the-code", 0},
+		{"space in the code", elsewhereURI, elsewhereURI + "?state=" + testState + "&code=the- code", "the-code", 0},
+		{"no-break space in the state", elsewhereURI, elsewhereURI + "?code=the-code&state=st\u00a0" + testState[2:], "the-code", 0},
+		{"soft hyphen in the path", elsewhereURI, "https://myapp.example/call\u00adback" + tail, "the-code", 0},
+		{"zero width in a name", elsewhereURI, elsewhereURI + "?co\u200bde=the-code&state=" + testState, "the-code", 0},
+		{"address that is encoded", elsewhereURI, url.QueryEscape(elsewhereURI + tail), "the-code", 0},
 		{"bracketed paste", elsewhereURI, "\x1b[200~" + elsewhereURI + tail + "\x1b[201~", "the-code", 0},
 		{"fragment", elsewhereURI, elsewhereURI + "#code=the-code&state=" + testState, "the-code", 0},
 		{"fragment that means nothing", elsewhereURI, elsewhereURI + tail + "#_=_", "the-code", 0},
@@ -103,6 +109,8 @@ func TestPasted(t *testing.T) {
 		{"no code", elsewhereURI, elsewhereURI + "?state=" + testState, "", noCode},
 		{"no parameters", elsewhereURI, elsewhereURI, "", nothing},
 		{"broken escape", elsewhereURI, elsewhereURI + "?code=%zz&state=" + testState, "", broken},
+		{"quoted mail", elsewhereURI, "> " + elsewhereURI + "?state=" + testState + "&code=the-\n> code", "", broken},
+		{"another address that is encoded", elsewhereURI, url.QueryEscape("https://evil.example/callback" + tail), "", elsewhere},
 		{"broken address", elsewhereURI, "https://myapp.example:x/callback" + tail, "", broken},
 		{"other host", elsewhereURI, "https://evil.example/callback" + tail, "", elsewhere},
 		{"other path", elsewhereURI, "https://myapp.example/callback/" + tail, "", elsewhere},
@@ -523,7 +531,7 @@ func TestAnnouncePaste(t *testing.T) {
 func FuzzPasted(f *testing.F) {
 	for _, seed := range []string{
 		elsewhereURI + "?code=the-code&state=" + testState, "code=a&state=" + testState, "the-code", `"<the-code>"`, authorize,
-		elsewhereURI + "#code=abcd&state=" + testState, "https://evil.example/?code=x&state=" + testState, "myapp.example/callback?code=abcd", "%2500", "code=%00",
+		elsewhereURI + "#code=abcd&state=" + testState, "https://evil.example/?code=x&state=" + testState, "code=a&state=" + testState + "&state=" + testState, "myapp.example/callback?code=abcd", "%2500", "code=%00",
 		elsewhereURI + "?error=x%1b&state=" + testState, "\x1b[200~abcd\x1b[201~", "“”", "https://:::", "a b", "",
 	} {
 		f.Add(seed)

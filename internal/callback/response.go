@@ -2,6 +2,7 @@ package callback
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,8 +35,10 @@ func (r *Receiver) validateResponse(query string, stateless bool) result {
 	// RFC 6749 3.1: parameters must not be included more than once. A reader of the first and a reader of
 	// the last would disagree about what was checked.
 	for _, name := range []string{"code", "state", "error", "error_description", "iss"} {
-		if len(slices.Compact(params[name])) > 1 {
+		if list := slices.Compact(params[name]); len(list) > 1 {
 			return result{rejection: repeated}
+		} else if len(list) == 1 {
+			params[name] = list // the same value twice is no contradiction
 		}
 	}
 	// RFC 6749 3.1: a parameter without a value is treated as if it were omitted.
@@ -86,6 +89,9 @@ func parseQuery(query string) (url.Values, error) {
 		name, value, _ := strings.Cut(pair, "=")
 		if name == "code" {
 			value = strings.ReplaceAll(value, "+", "%2B")
+			if strings.ContainsAny(value, "<>\"") { // which browsers encode: the marks of quoted mail and the like
+				return nil, errors.New("the code is damaged")
+			}
 		}
 		name, nameErr := url.QueryUnescape(name)
 		decoded, err := url.QueryUnescape(value)
