@@ -14,6 +14,9 @@ import (
 // discover returns the metadata of the authorization server to log in to. If only the resource names it, the user
 // confirms it before anything is sent there: a resource must not choose by itself where a user logs in.
 func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
+	if p.flags.StaticToken != "" {
+		return new(oauth.Metadata), nil
+	}
 	p.discovering.Lock()
 	defer p.discovering.Unlock()
 	issuer := d.Issuer

@@ -16,6 +16,9 @@ import (
 // discover returns the metadata of the authorization server of a login. If the definition names no issuer, it is the
 // one that the resource names, which must be the one that the user confirmed.
 func (s *Session) discover(ctx context.Context, d *provider.Definition, c *credential.Credential) (*oauth.Metadata, error) {
+	if s.needsNoMetadata(c) {
+		return new(oauth.Metadata), nil
+	}
 	s.discovering.Lock()
 	defer s.discovering.Unlock()
 	if d.Issuer != "" {
@@ -37,6 +40,16 @@ func (s *Session) discover(ctx context.Context, d *provider.Definition, c *crede
 			Advise(fail.DoWriteIssuer, m.AuthorizationServers[0])
 	}
 	return s.serverMetadata(ctx, d, m.AuthorizationServers[0])
+}
+
+// needsNoMetadata reports whether the login is a static token, which goes to the addresses in the definition alone:
+// nobody at the authorization server has seen it.
+func (s *Session) needsNoMetadata(c *credential.Credential) bool {
+	return c.Grant == credential.Static && !s.Store.Traits().ReadOnly
+}
+
+func noMetadata(context.Context, *provider.Definition) (*oauth.Metadata, error) {
+	return new(oauth.Metadata), nil
 }
 
 // discovered returns the cached metadata of a definition's authorization server, whatever its validity, for

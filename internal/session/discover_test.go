@@ -58,7 +58,7 @@ func TestReadingRequestsNoMetadata(t *testing.T) {
 	}
 	s := w.session()
 	define(t, s, "issuer: "+issuer)
-	if _, err := s.clientFor(t.Context(), account.Name{Provider: "acme"}); err != nil {
+	if _, err := s.clientOf(t.Context(), &credential.Credential{Account: account.Name{Provider: "acme"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(30 * 24 * time.Hour)
@@ -84,7 +84,7 @@ func TestMetadataAtBaseURL(t *testing.T) {
 		w.setenv("TOKENCLI_ACME_BASE_URL", url)
 		s := w.session()
 		define(t, s, "issuer: "+issuer)
-		c, err := s.clientFor(t.Context(), account.Name{Provider: "acme"})
+		c, err := s.clientOf(t.Context(), &credential.Credential{Account: account.Name{Provider: "acme"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestEnvStoreRequestsMetadataOnce(t *testing.T) {
 	s.Store = store.Env{Getenv: w.getenv, Environ: w.environ}
 	define(t, s, "issuer: "+issuer)
 	for range 3 {
-		if _, err := s.clientFor(t.Context(), account.Name{Provider: "acme"}); err != nil {
+		if _, err := s.clientOf(t.Context(), &credential.Credential{Account: account.Name{Provider: "acme"}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Definition(t.Context(), "acme"); err != nil {
@@ -140,7 +140,7 @@ func TestCredentialStaysWithItsIssuer(t *testing.T) {
 		if requests.Load() != 0 {
 			t.Errorf("%d requests", requests.Load())
 		}
-		if _, err := s.clientFor(t.Context(), name); err != nil { // caches the metadata
+		if _, err := s.clientOf(t.Context(), &credential.Credential{Account: name}); err != nil { // caches the metadata
 			t.Fatal(err)
 		}
 		resolved, err := s.Definition(t.Context(), "acme")

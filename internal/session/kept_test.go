@@ -64,7 +64,7 @@ func TestMetadataAtTheBaseURLIsKeptApart(t *testing.T) {
 			}
 			return getenv(name)
 		}
-		client, err := s.clientFor(t.Context(), account.Name{Provider: "acme"})
+		client, err := s.clientOf(t.Context(), &credential.Credential{Account: account.Name{Provider: "acme"}})
 		if err != nil {
 			t.Fatal(err)
 		}

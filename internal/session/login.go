@@ -169,11 +169,18 @@ func (p *plan) resolve(ctx context.Context) (err error) {
 	if len(p.definition.Scopes.Default) == 0 {
 		p.definition.Scopes.Default = p.challenge
 	}
-	if p.old != nil && refresh.CheckOrigins(p.old, p.definition) != nil {
+	if p.old != nil && !p.changesKind() && refresh.CheckOrigins(p.old, p.definition) != nil {
 		return fail.New(fail.Usage, "%s is logged in at %s; a login at %s would replace that one", p.name, p.old.Origin, p.definition.Origin()).
 			Advise(fail.DoUseOtherName, p.name.Provider, p.name)
 	}
 	return nil
+}
+
+// changesKind reports whether a static token replaces another login at the same issuer, or the reverse: only one of the
+// two knows the endpoints that the metadata names.
+func (p *plan) changesKind() bool {
+	return p.definition.Discovers() && (p.old.Grant == credential.Static) != (p.flags.StaticToken != "") &&
+		p.refresher().CheckIssuer(p.old, p.definition) == nil
 }
 
 // nameHosts tells where the login goes: to other hosts than those of the provider that the definition extends, or to

@@ -16,8 +16,11 @@ const ownerTime = 3 * time.Second
 // Owner returns whose login a new credential is, in the provider's words, or "" if its definition has no
 // request for that or the answer takes longer than 3 s.
 func (s *Session) Owner(ctx context.Context, c *credential.Credential) string {
+	if c.Grant == credential.Static || c.AccessToken == "" {
+		return ""
+	}
 	client, err := s.clientOf(ctx, c)
-	if err != nil || len(client.Definition.WhoAmI) == 0 || c.Grant == credential.Static || c.AccessToken == "" || s.mayUse(c, client.Definition) != nil {
+	if err != nil || len(client.Definition.WhoAmI) == 0 || s.mayUse(c, client.Definition) != nil {
 		return ""
 	}
 	one := *client.Definition

@@ -229,7 +229,11 @@ func (s *Session) definitionOf(ctx context.Context, c *credential.Credential) (*
 	if err != nil {
 		return nil, err
 	}
-	config, err := s.resolve(ctx, d, values, s.discovered)
+	discover := s.discovered
+	if s.needsNoMetadata(c) {
+		discover = noMetadata
+	}
+	config, err := s.resolve(ctx, d, values, discover)
 	if err != nil {
 		return nil, err
 	}
@@ -256,11 +260,12 @@ func (s *Session) clientFor(ctx context.Context, name account.Name) (*oauth.Clie
 		return nil, err
 	}
 	c := &credential.Credential{Account: name}
-	if len(d.Placeholders()) > 0 {
+	readOnly := s.Store.Traits().ReadOnly
+	if len(d.Placeholders()) > 0 || d.Discovers() && !readOnly {
 		if c, err = s.load(ctx, name); err != nil {
 			return nil, err
 		}
-		if err = refresh.CheckInputs(c, d); err != nil && !s.Store.Traits().ReadOnly {
+		if err = refresh.CheckInputs(c, d); err != nil && !readOnly {
 			return nil, err
 		}
 	}
