@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +32,7 @@ type apiOptions struct {
 	query          string
 	variables      []string
 	include        bool
-	minTTL         time.Duration
+	minTTL         minTTL
 	discardRotated bool
 }
 
@@ -73,19 +72,7 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
 			o.name, err = account.Parse(args[0])
 			return err
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := a.settings()
-			if err != nil {
-				return err
-			}
-			if !cmd.Flags().Changed("min-ttl") {
-				o.minTTL = set.MinTTL
-			}
-			if o.name, err = a.chosen(o.name); err != nil {
-				return err
-			}
-			return a.api(cmd.Context(), o)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.api(cmd.Context(), o) },
 	}
 	o.bind(c)
 	return c
@@ -102,13 +89,20 @@ func (o *apiOptions) bind(c *cobra.Command) {
 	f.BoolVar(&o.request.Paginate, "paginate", false, "request the following pages too")
 	f.StringVar(&o.query, "query", "", "send the GraphQL `QUERY`: text, @FILE, or @- for stdin")
 	f.StringArrayVar(&o.variables, "var", nil, "set a variable of the query to `NAME=VALUE`, where VALUE is JSON or else a string; may be repeated")
-	f.Var((*duration)(&o.minTTL), "min-ttl", "refresh if less than this is left (default 60s)")
-	f.BoolVar(&o.discardRotated, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
+	o.minTTL.declare(f)
+	discardFlag(f, &o.discardRotated)
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
 		[]string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (a *app) api(ctx context.Context, o apiOptions) error {
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	if o.name, err = a.chosen(o.name); err != nil {
+		return err
+	}
 	if err := a.complete(ctx, &o); err != nil {
 		return err
 	}
@@ -116,7 +110,7 @@ func (a *app) api(ctx context.Context, o apiOptions) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.API(ctx, o.name, o.minTTL)
+	client, err := s.API(ctx, o.name, o.minTTL.or(set.MinTTL))
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,9 @@ func (a *app) demo(ctx context.Context, all bool) error {
 		return fail.New(fail.Internal, "the sandbox cannot listen on this machine: %w", err)
 	}
 	defer listener.Close()
+	if err := checkLoopback(ctx, strings.TrimPrefix(listener.URL, "http://")); err != nil {
+		return err
+	}
 	for _, v := range server.Variables(listener.URL) {
 		d.env[v.Name] = v.Value
 	}
@@ -98,6 +101,16 @@ func (a *app) demo(ctx context.Context, all bool) error {
 	}
 	d.line("Next: " + next)
 	return d.err
+}
+
+// checkLoopback refuses a machine on which the demonstration could only wait for its own answers.
+func checkLoopback(ctx context.Context, address string) error {
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fail.New(fail.Unavailable, "the demonstration needs connections within this machine, and %s does not answer", address).
+			Because(err).WithHint("in a container or a network namespace, bring up its loopback interface")
+	}
+	return conn.Close()
 }
 
 // makeUser makes the app that the commands run in. The settings and logins of the real user do not apply to it.

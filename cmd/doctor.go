@@ -150,7 +150,7 @@ func (a *app) settingsDespite() *settings {
 		}
 		readable = err == nil || errors.Is(err, fs.ErrNotExist)
 	}
-	s.Store = cmp.Or(a.getenv("TOKENCLI_STORE"), file.Store)
+	s.Store = cmp.Or(a.getenv(account.StoreVar), file.Store)
 	if s.Store == "" && readable {
 		s.Store = "keychain"
 	}

@@ -7,8 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,17 +28,14 @@ type execOptions struct {
 	names          []account.Name // as the user wrote them, which names the variables
 	variables      []string       // one for each account; nil: the usual ones
 	command        []string
-	minTTL         time.Duration
+	minTTL         minTTL
 	discardRotated bool
 	byProxy        bool
 	proxy          proxyFlags
 }
 
 func (a *app) execCommand() *cobra.Command {
-	var (
-		o      execOptions
-		minTTL duration
-	)
+	var o execOptions
 	c := &cobra.Command{
 		Use:   "exec ACCOUNT... [flags] -- CMD ARG...",
 		Short: "Run a command with tokens in its environment",
@@ -60,14 +57,6 @@ address of a proxy that runs as long as the command, and MOLLIE_ACCESS_TOKEN the
 		ValidArgsFunction: a.completeExec,
 		Args:              func(cmd *cobra.Command, args []string) error { return o.parse(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := a.settings()
-			if err != nil {
-				return err
-			}
-			o.minTTL = set.MinTTL
-			if cmd.Flags().Changed("min-ttl") {
-				o.minTTL = time.Duration(minTTL)
-			}
 			if o.byProxy {
 				return a.execByProxy(cmd.Context(), o)
 			}
@@ -76,7 +65,7 @@ address of a proxy that runs as long as the command, and MOLLIE_ACCESS_TOKEN the
 	}
 	f := c.Flags()
 	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts, repeat it for each, in the same order")
-	minTTLFlag(f, &minTTL)
+	o.minTTL.declare(f)
 	discardFlag(f, &o.discardRotated)
 	f.BoolVar(&o.byProxy, "proxy", false, "give the command the address and key of a proxy instead of the token")
 	o.proxy.declare(f)
@@ -105,6 +94,10 @@ func (o *execOptions) parse(cmd *cobra.Command, args []string) (err error) {
 
 // exec runs the command. Every mistake in it is found before a token is fetched.
 func (a *app) exec(ctx context.Context, o execOptions) error {
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
 	variables, err := o.tokenVariables()
 	if err != nil {
 		return err
@@ -123,7 +116,7 @@ func (a *app) exec(ctx context.Context, o execOptions) error {
 		if err != nil {
 			return err
 		}
-		c, err := s.Token(ctx, name, o.minTTL)
+		c, err := s.Token(ctx, name, o.minTTL.or(set.MinTTL))
 		if unsaved := session.Unsaved(err); unsaved != nil {
 			a.report(err) // before the command can hide it
 			c = unsaved
@@ -187,13 +180,11 @@ func sameVariable(a, b string) bool {
 
 // setVariable returns environ with the variable set to the value, and to no other.
 func setVariable(environ []string, name, value string) []string {
-	kept := make([]string, 0, len(environ)+1)
-	for _, entry := range environ {
-		if set, _, _ := strings.Cut(entry, "="); !sameVariable(set, name) {
-			kept = append(kept, entry)
-		}
-	}
-	return append(kept, name+"="+value)
+	others := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		set, _, _ := strings.Cut(entry, "=")
+		return sameVariable(set, name)
+	})
+	return append(others, name+"="+value)
 }
 
 // lookUp finds the program of a command in PATH.

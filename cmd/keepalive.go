@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/keepalive"
 	"github.com/tokencli/tokencli/internal/redact"
 )
@@ -90,7 +91,7 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 	if o.print {
 		return a.keepalivePrint(files, job.LeftOut)
 	}
-	if a.getenv(sandboxMarker) != "" {
+	if a.getenv(account.Sandbox) != "" {
 		return usage("these settings are those of a sandbox, and end with it").
 			WithHint("install it in a shell without them")
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/session"
-	"github.com/tokencli/tokencli/internal/store"
 )
 
 // checkVaultToken refuses a token for Vault that expires before a job that uses it runs again. The job has no
@@ -15,7 +15,7 @@ func (a *app) checkVaultToken(ctx context.Context, every time.Duration) error {
 	s, err := a.open(func(o *session.Options) {
 		getenv := o.Getenv
 		o.Getenv = func(name string) string {
-			if name == store.VaultToken {
+			if name == account.VaultToken {
 				return ""
 			}
 			return getenv(name)
@@ -26,9 +26,9 @@ func (a *app) checkVaultToken(ctx context.Context, every time.Duration) error {
 	}
 	token, err := s.Vault().TokenState(ctx)
 	switch {
-	case err != nil && fail.Is(err, fail.Usage) && a.getenv(store.VaultToken) != "":
-		return usage("%s is a secret, which is not written into a job, and ~/.vault-token holds no token for the job", store.VaultToken).
-			Advise(fail.DoUseVaultLogin, store.VaultToken)
+	case err != nil && fail.Is(err, fail.Usage) && a.getenv(account.VaultToken) != "":
+		return usage("%s is a secret, which is not written into a job, and ~/.vault-token holds no token for the job", account.VaultToken).
+			Advise(fail.DoUseVaultLogin, account.VaultToken)
 	case err != nil:
 		return err
 	case !token.Own || token.Lifetime == 0:

@@ -142,11 +142,7 @@ func (a *app) askProvider(ctx context.Context, fromStdin bool) (account.Name, er
 	}
 	rows := make([][]string, 0, len(providers))
 	for _, name := range providers {
-		title := ""
-		if d, err := s.Catalog.Find(name); err == nil {
-			title = redact.Printable(d.Title)
-		}
-		rows = append(rows, []string{"  " + name, title})
+		rows = append(rows, []string{"  " + name, title(s, name)})
 	}
 	fmt.Fprint(a.stderr, "Providers:\n"+table(rows))
 	answer, err := q.Ask("Log in to (PROVIDER or PROVIDER/NAME)")

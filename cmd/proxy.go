@@ -286,10 +286,7 @@ func (p *proxies) writeEnv(path string) error {
 	}
 	defer os.Remove(file.Name())
 	_, err = file.WriteString(p.lines())
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
+	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Link(file.Name(), path) // which replaces nothing
 	}
 	switch {

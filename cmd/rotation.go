@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -15,9 +16,27 @@ func discardFlag(f *pflag.FlagSet, discard *bool) {
 	f.BoolVar(discard, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
 }
 
-// minTTLFlag declares --min-ttl.
-func minTTLFlag(f *pflag.FlagSet, minTTL *duration) {
-	f.Var(minTTL, "min-ttl", "refresh first if the token expires within `DURATION` (default 60s)")
+// minTTL is the value of --min-ttl.
+type minTTL struct {
+	duration
+	given bool
+}
+
+func (m *minTTL) declare(f *pflag.FlagSet) {
+	f.Var(m, "min-ttl", "refresh first if the token expires within `DURATION` (default 60s)")
+}
+
+func (m *minTTL) Set(s string) error {
+	m.given = true
+	return m.duration.Set(s)
+}
+
+// or returns the value or, if the flag is not given, that of the settings.
+func (m *minTTL) or(setting time.Duration) time.Duration {
+	if m.given {
+		return time.Duration(m.duration)
+	}
+	return setting
 }
 
 // rotation holds the flags that say what happens to a new refresh token in the env store.

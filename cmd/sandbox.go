@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +160,7 @@ func sandboxSettings(variables []sandbox.Variable, url, dir string) ([]sandbox.V
 		return nil, err
 	}
 	return append(variables,
-		sandbox.Variable{Name: sandboxMarker, Value: url},
+		sandbox.Variable{Name: account.Sandbox, Value: url},
 		sandbox.Variable{Name: account.StoreVar, Value: "file"},
 		sandbox.Variable{Name: account.FileKey, Value: key},
 		sandbox.Variable{Name: account.StateDir, Value: filepath.Join(dir, "state")},
@@ -177,12 +178,7 @@ func (a *app) runInSandbox(command []string, variables []sandbox.Variable) error
 	if err != nil {
 		return err
 	}
-	var environ []string
-	for _, entry := range os.Environ() {
-		if !strings.HasPrefix(entry, "TOKENCLI_") {
-			environ = append(environ, entry)
-		}
-	}
+	environ := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "TOKENCLI_") })
 	for _, v := range variables {
 		environ = setVariable(environ, v.Name, v.Value)
 	}
@@ -196,9 +192,6 @@ func userShell(getenv func(string) string) string {
 	}
 	return cmp.Or(getenv("SHELL"), "/bin/sh")
 }
-
-// sandboxMarker is the variable that says that the settings are those of a sandbox.
-const sandboxMarker = "TOKENCLI_SANDBOX"
 
 // loopbackOnly keeps the sandbox on this machine: it grants logins to everyone.
 func loopbackOnly(address string) error {

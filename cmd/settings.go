@@ -151,7 +151,7 @@ func storeFrom(getenv func(string) string, file *configFile) string {
 // variables returns the settings of Vault by the environment variable that each stands for.
 func (v configVault) variables(path string) (map[string]string, error) {
 	variables := map[string]string{
-		"VAULT_ADDR": v.Address, account.VaultMount: v.Mount, account.VaultPath: v.Path,
+		account.VaultAddr: v.Address, account.VaultMount: v.Mount, account.VaultPath: v.Path,
 		account.VaultAuth: v.Auth, account.VaultAuthMount: v.AuthMount, account.VaultRole: v.Role,
 	}
 	for variable, value := range variables {

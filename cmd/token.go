@@ -47,7 +47,7 @@ var shells = [...]string{"fish", "powershell"}
 // tokenFlags are the flags of `token`, declared once for both ways to run it.
 type tokenFlags struct {
 	output, shell  string
-	minTTL         duration
+	minTTL         minTTL
 	header, asJSON bool
 	rotation       rotation
 }
@@ -57,22 +57,20 @@ func (t *tokenFlags) declare(f *pflag.FlagSet) {
 	f.StringVar(&t.shell, "shell", "", "with --output env: write for `SHELL`, fish or powershell")
 	f.BoolVar(&t.header, "header", false, "short for --output header")
 	f.BoolVar(&t.asJSON, "json", false, "short for --output json")
-	minTTLFlag(f, &t.minTTL)
+	t.minTTL.declare(f)
 	t.rotation.declare(f)
 }
 
 // tokenOptions are flags and settings together.
 type tokenOptions struct {
-	name     account.Name // the account
-	given    account.Name // as the user wrote it, which names the variable
-	output   string
-	shell    string
-	minTTL   time.Duration
-	rotation rotation
+	tokenFlags
+	name  account.Name // the account
+	given account.Name // as the user wrote it, which names the variable
+	ttl   time.Duration
 }
 
-func (t *tokenFlags) options(a *app, given account.Name, minTTLGiven bool) (tokenOptions, error) {
-	o := tokenOptions{given: given, output: t.output, shell: t.shell, rotation: t.rotation}
+func (t *tokenFlags) options(a *app, given account.Name) (tokenOptions, error) {
+	o := tokenOptions{tokenFlags: *t, given: given}
 	set, err := a.settings()
 	if err != nil {
 		return o, err
@@ -100,21 +98,11 @@ func (t *tokenFlags) options(a *app, given account.Name, minTTLGiven bool) (toke
 	case (o.output == "env" || o.output == "github") && !validVariable(given.TokenVar()):
 		return o, badVariable(given.TokenVar())
 	}
-	o.minTTL = set.MinTTL
-	if minTTLGiven {
-		o.minTTL = time.Duration(t.minTTL)
-	}
+	o.ttl = t.minTTL.or(set.MinTTL)
 	return o, nil
 }
 
-func validOutput(name string) bool {
-	for _, output := range outputs {
-		if output.name == name {
-			return true
-		}
-	}
-	return false
-}
+func validOutput(name string) bool { return slices.Contains(outputNames(), name) }
 
 func (a *app) tokenCommand() *cobra.Command {
 	var flags tokenFlags
@@ -139,7 +127,7 @@ func (a *app) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o, err := flags.options(a, name, cmd.Flags().Changed("min-ttl"))
+			o, err := flags.options(a, name)
 			if err != nil {
 				return err
 			}
@@ -171,7 +159,7 @@ func (a *app) quickToken(ctx context.Context, args []string) (code int, done boo
 	if err != nil {
 		return 0, false
 	}
-	o, err := flags.options(a, name, f.Changed("min-ttl"))
+	o, err := flags.options(a, name)
 	if err == nil {
 		err = a.token(ctx, o)
 	}
@@ -194,7 +182,7 @@ func (a *app) token(ctx context.Context, o tokenOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.Token(ctx, o.name, o.minTTL)
+	c, err := s.Token(ctx, o.name, o.ttl)
 	if unsaved := session.Unsaved(err); unsaved != nil {
 		c = unsaved // its token is printed, and the failure is reported after it
 	} else if err != nil {

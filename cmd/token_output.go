@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -105,10 +106,7 @@ func (a *app) printGitHub(o tokenOptions, token, githubEnv string) error {
 		return usage("GITHUB_ENV: %w", err)
 	}
 	_, err = file.WriteString(o.given.TokenVar() + "=" + token + "\n")
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err := errors.Join(err, file.Close()); err != nil {
 		return fail.New(fail.Internal, "GITHUB_ENV: %w", err)
 	}
 	return nil

@@ -52,6 +52,18 @@ const (
 	VaultJWTAudience = prefix + "VAULT_JWT_AUDIENCE"
 )
 
+// The variables of Vault itself, as its users know them.
+const (
+	VaultAddr       = "VAULT_ADDR"
+	VaultToken      = "VAULT_TOKEN"
+	VaultNamespace  = "VAULT_NAMESPACE"
+	VaultCACert     = "VAULT_CACERT"
+	VaultCAPath     = "VAULT_CAPATH"
+	VaultClientCert = "VAULT_CLIENT_CERT"
+	VaultClientKey  = "VAULT_CLIENT_KEY"
+	VaultSkipVerify = "VAULT_SKIP_VERIFY"
+)
+
 // General returns the variables that belong to no account.
 func General() []string {
 	return []string{

@@ -13,7 +13,7 @@ import (
 // vault looks at the Vault server, at the token for it, and at what that may do. It reads and writes no record.
 func (e *run) vault(ctx context.Context, from string) []Finding {
 	const check = "store"
-	e.addSecrets(e.Getenv("VAULT_TOKEN"), e.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	e.addSecrets(e.Getenv(account.VaultToken), e.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
 	v := e.session.Vault()
 	server, err := v.Server(ctx)
 	if err != nil {

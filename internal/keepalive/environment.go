@@ -63,12 +63,12 @@ func (j *Job) addVault(getenv func(string) string) error {
 		}
 	}
 	for _, name := range []string{
-		"VAULT_ADDR", "VAULT_NAMESPACE", account.VaultMount, account.VaultPath, account.VaultAuth, account.VaultAuthMount, account.VaultRole,
+		account.VaultAddr, account.VaultNamespace, account.VaultMount, account.VaultPath, account.VaultAuth, account.VaultAuthMount, account.VaultRole,
 		account.VaultRoleID, account.VaultJWTAudience,
 	} {
 		j.add(name, getenv(name))
 	}
-	for _, name := range []string{"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"} {
+	for _, name := range []string{account.VaultCACert, account.VaultCAPath, account.VaultClientCert, account.VaultClientKey} {
 		j.addPath(name, getenv(name))
 	}
 	return nil

@@ -38,9 +38,9 @@ func newTeam(t *testing.T, change ...func(*sandbox.Config)) *team {
 func (tm *team) machine(name string) *Session {
 	getenv := func(variable string) string {
 		switch variable {
-		case store.VaultAddr:
+		case account.VaultAddr:
 			return tm.http.URL
-		case store.VaultToken:
+		case account.VaultToken:
 			return tm.vault.Token
 		}
 		return tm.getenv(variable)

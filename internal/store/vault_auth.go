@@ -59,7 +59,7 @@ func (c *vaultClient) discard(ctx context.Context, token string) bool {
 
 // ownToken returns the user's token: that of the environment or the one that `vault login` wrote.
 func (s *vaultSettings) ownToken() (string, error) {
-	if token, err := account.Clean(VaultToken, s.getenv(VaultToken)); token != "" || err != nil {
+	if token, err := account.Clean(account.VaultToken, s.getenv(account.VaultToken)); token != "" || err != nil {
 		return token, err
 	}
 	if home, err := os.UserHomeDir(); err == nil {
@@ -71,7 +71,7 @@ func (s *vaultSettings) ownToken() (string, error) {
 			return token, err
 		}
 	}
-	return "", fail.New(fail.Usage, "no token for Vault: %s is not set, and there is no ~/.vault-token", VaultToken).
+	return "", fail.New(fail.Usage, "no token for Vault: %s is not set, and there is no ~/.vault-token", account.VaultToken).
 		Advise(fail.DoLogInToVault)
 }
 
@@ -152,5 +152,5 @@ func (s *vaultSettings) githubToken(ctx context.Context) (string, error) {
 
 // scrub makes the words of the server fit to print, without the secrets that it may repeat.
 func (s *vaultSettings) scrub(text string) string {
-	return strings.TrimRight(redact.Scrub(text, 200, s.secretID, s.jwt, s.getenv(VaultToken), s.getenv(jwt.IDTokenToken)), ". ")
+	return strings.TrimRight(redact.Scrub(text, 200, s.secretID, s.jwt, s.getenv(account.VaultToken), s.getenv(jwt.IDTokenToken)), ". ")
 }

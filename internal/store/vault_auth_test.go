@@ -108,7 +108,7 @@ func TestVaultLogins(t *testing.T) {
 	roleID, _ := role.Data["role_id"].(string)
 	secretID, _ := secret.Data["secret_id"].(string)
 
-	jwt := map[string]string{account.VaultAuth: "jwt", account.VaultRole: "tokencli", VaultToken: "", account.VaultPath: "tokencli"}
+	jwt := map[string]string{account.VaultAuth: "jwt", account.VaultRole: "tokencli", account.VaultToken: "", account.VaultPath: "tokencli"}
 	with := func(more ...map[string]string) map[string]string {
 		env := maps.Clone(jwt)
 		for _, m := range more {
@@ -167,7 +167,7 @@ func TestVaultLogsInOnce(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"auth": map[string]string{"client_token": server.Token}})
 		return true
 	}
-	v := newVault(t, server.Start(t).URL, map[string]string{account.VaultAuth: "approle", account.VaultRoleID: "role", VaultToken: ""})
+	v := newVault(t, server.Start(t).URL, map[string]string{account.VaultAuth: "approle", account.VaultRoleID: "role", account.VaultToken: ""})
 	done := make(chan error)
 	for range 8 {
 		go func() { _, err := v.List(t.Context()); done <- err }()

@@ -24,18 +24,6 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// The variables of Vault itself, as its users know them.
-const (
-	VaultAddr       = "VAULT_ADDR"
-	VaultToken      = "VAULT_TOKEN"
-	VaultNamespace  = "VAULT_NAMESPACE"
-	VaultCACert     = "VAULT_CACERT"
-	VaultCAPath     = "VAULT_CAPATH"
-	VaultClientCert = "VAULT_CLIENT_CERT"
-	VaultClientKey  = "VAULT_CLIENT_KEY"
-	VaultSkipVerify = "VAULT_SKIP_VERIFY"
-)
-
 // vaultSettings are the settings of the vault store, cleaned and checked.
 type vaultSettings struct {
 	getenv                      func(string) string
@@ -53,8 +41,8 @@ func readVaultSettings(getenv func(string) string) (*vaultSettings, error) {
 		variable, standard string
 		to                 *string
 	}{
-		{VaultAddr, "", &s.address},
-		{VaultNamespace, "", &s.namespace},
+		{account.VaultAddr, "", &s.address},
+		{account.VaultNamespace, "", &s.namespace},
 		{account.VaultMount, "secret", &s.mount},
 		{account.VaultPath, "tokencli", &s.path},
 		{account.VaultAuth, "token", &s.auth},
@@ -76,9 +64,9 @@ func readVaultSettings(getenv func(string) string) (*vaultSettings, error) {
 }
 
 func (s *vaultSettings) check() error {
-	if skip, err := strconv.ParseBool(s.getenv(VaultSkipVerify)); err == nil && skip {
-		return fail.New(fail.Usage, "%s is set: tokencli sends no credential to a server that it cannot verify", VaultSkipVerify).
-			Advise(fail.DoSetInstead, VaultCACert, VaultSkipVerify)
+	if skip, err := strconv.ParseBool(s.getenv(account.VaultSkipVerify)); err == nil && skip {
+		return fail.New(fail.Usage, "%s is set: tokencli sends no credential to a server that it cannot verify", account.VaultSkipVerify).
+			Advise(fail.DoSetInstead, account.VaultCACert, account.VaultSkipVerify)
 	}
 	if !slices.Contains([]string{"token", "approle", "jwt", "kubernetes"}, s.auth) {
 		return fail.New(fail.Usage, "%s: unknown method %q", account.VaultAuth, redact.Scrub(s.auth, 40)).
@@ -104,16 +92,16 @@ const pathCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 // checkAddress refuses an address without TLS that is not on this machine.
 func (s *vaultSettings) checkAddress() error {
 	if s.address == "" {
-		return fail.New(fail.Usage, "the vault store has no address: %s is not set", VaultAddr).Advise(fail.DoSetVariable, VaultAddr)
+		return fail.New(fail.Usage, "the vault store has no address: %s is not set", account.VaultAddr).Advise(fail.DoSetVariable, account.VaultAddr)
 	}
 	u, err := url.Parse(s.address)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-		return fail.New(fail.Usage, "%s is not the address of a server, such as https://vault.example.com:8200", VaultAddr).
-			Advise(fail.DoCopyAgain, VaultAddr)
+		return fail.New(fail.Usage, "%s is not the address of a server, such as https://vault.example.com:8200", account.VaultAddr).
+			Advise(fail.DoCopyAgain, account.VaultAddr)
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return fail.New(fail.Usage, "%s is an http address of another machine: credentials would be readable on the way", VaultAddr).
-			Advise(fail.DoUseHTTPS, VaultAddr)
+		return fail.New(fail.Usage, "%s is an http address of another machine: credentials would be readable on the way", account.VaultAddr).
+			Advise(fail.DoUseHTTPS, account.VaultAddr)
 	}
 	s.address = strings.TrimRight(s.address, "/")
 	return nil
@@ -229,32 +217,32 @@ func (s *vaultSettings) tls() (*tls.Config, error) {
 // caFiles returns the files with the certificates to trust, by the variable that names them; none: those of
 // the system.
 func (s *vaultSettings) caFiles() (map[string][]string, error) {
-	if path := s.getenv(VaultCACert); path != "" {
-		return map[string][]string{VaultCACert: {path}}, nil
+	if path := s.getenv(account.VaultCACert); path != "" {
+		return map[string][]string{account.VaultCACert: {path}}, nil
 	}
-	folder := s.getenv(VaultCAPath)
+	folder := s.getenv(account.VaultCAPath)
 	if folder == "" {
 		return nil, nil
 	}
 	paths, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil || len(paths) == 0 {
-		return nil, fail.New(fail.Usage, "%s: no file in %s", VaultCAPath, redact.Printable(folder)).Advise(fail.DoSetCertificates, VaultCAPath)
+		return nil, fail.New(fail.Usage, "%s: no file in %s", account.VaultCAPath, redact.Printable(folder)).Advise(fail.DoSetCertificates, account.VaultCAPath)
 	}
-	return map[string][]string{VaultCAPath: paths}, nil
+	return map[string][]string{account.VaultCAPath: paths}, nil
 }
 
 func (s *vaultSettings) clientCertificate(config *tls.Config) error {
-	certFile, keyFile := s.getenv(VaultClientCert), s.getenv(VaultClientKey)
+	certFile, keyFile := s.getenv(account.VaultClientCert), s.getenv(account.VaultClientKey)
 	if certFile == "" && keyFile == "" {
 		return nil
 	}
 	if certFile == "" || keyFile == "" {
-		return fail.New(fail.Usage, "%s and %s are set together or not at all", VaultClientCert, VaultClientKey).
-			Advise(fail.DoSetVariable, VaultClientCert+" and "+VaultClientKey)
+		return fail.New(fail.Usage, "%s and %s are set together or not at all", account.VaultClientCert, account.VaultClientKey).
+			Advise(fail.DoSetVariable, account.VaultClientCert+" and "+account.VaultClientKey)
 	}
 	cert, err := os.ReadFile(certFile)
 	if err != nil {
-		return fail.New(fail.Usage, "%s: %s cannot be read", VaultClientCert, redact.Printable(certFile)).Advise(fail.DoCheckReadable, redact.Printable(certFile))
+		return fail.New(fail.Usage, "%s: %s cannot be read", account.VaultClientCert, redact.Printable(certFile)).Advise(fail.DoCheckReadable, redact.Printable(certFile))
 	}
 	key, err := safefile.Read(keyFile, maxKeyFile, safefile.Key)
 	if err != nil {
@@ -262,8 +250,8 @@ func (s *vaultSettings) clientCertificate(config *tls.Config) error {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return fail.New(fail.Usage, "%s and %s do not belong together, or are not PEM files", VaultClientCert, VaultClientKey).
-			Advise(fail.DoSetVariable, VaultClientCert+" and "+VaultClientKey)
+		return fail.New(fail.Usage, "%s and %s do not belong together, or are not PEM files", account.VaultClientCert, account.VaultClientKey).
+			Advise(fail.DoSetVariable, account.VaultClientCert+" and "+account.VaultClientKey)
 	}
 	config.Certificates = []tls.Certificate{pair}
 	return nil

@@ -95,7 +95,7 @@ type vaultUnderTest struct {
 // otherwise.
 func newVault(t *testing.T, address string, env map[string]string) vaultUnderTest {
 	t.Helper()
-	settings := map[string]string{VaultAddr: address, VaultToken: "root", account.VaultPath: "tokencli/" + rand.Text()}
+	settings := map[string]string{account.VaultAddr: address, account.VaultToken: "root", account.VaultPath: "tokencli/" + rand.Text()}
 	maps.Copy(settings, env)
 	return vaultUnderTest{
 		address: address, folder: settings[account.VaultPath],

@@ -70,7 +70,7 @@ func (c *vaultClient) unreachable(err error) error {
 	e := c.failure(err, "cannot be reached: %w", err)
 	var untrusted x509.UnknownAuthorityError
 	if errors.As(err, &untrusted) {
-		return e.Advise(fail.DoSetCertificates, VaultCACert)
+		return e.Advise(fail.DoSetCertificates, account.VaultCACert)
 	}
 	return e
 }

@@ -42,19 +42,19 @@ func TestVaultSettings(t *testing.T) {
 		variable, value, text string
 		kind                  fail.Kind
 	}{
-		"no address":             {VaultAddr, "", "VAULT_ADDR is not set", fail.Usage},
-		"no address at all":      {VaultAddr, "vault.example.com:8200", "not the address of a server", fail.Usage},
-		"a password in it":       {VaultAddr, "https://planted:planted@vault.example.com", "not the address of a server", fail.Usage},
-		"another scheme":         {VaultAddr, "unix:///run/vault", "not the address of a server", fail.Usage},
-		"http":                   {VaultAddr, "http://vault.example.com:8200", "http address of another machine", fail.Usage},
-		"http, almost loopback":  {VaultAddr, "http://127.0.0.1.example.com:8200", "http address of another machine", fail.Usage},
-		"a line break in it":     {VaultAddr, "https://vault.example.com\n/x", "U+000A", fail.Usage},
-		"no verification":        {VaultSkipVerify, "true", "cannot verify", fail.Usage},
-		"no verification, as 1":  {VaultSkipVerify, "1", "cannot verify", fail.Usage},
-		"no CA file":             {VaultCACert, filepath.Join(dir, "none.pem"), "none.pem cannot be read", fail.Usage},
-		"a CA file without any":  {VaultCACert, empty, "holds no certificate", fail.Usage},
-		"no CA folder":           {VaultCAPath, filepath.Join(dir, "none"), "no file in", fail.Usage},
-		"half a client":          {VaultClientCert, empty, "set together", fail.Usage},
+		"no address":             {account.VaultAddr, "", "VAULT_ADDR is not set", fail.Usage},
+		"no address at all":      {account.VaultAddr, "vault.example.com:8200", "not the address of a server", fail.Usage},
+		"a password in it":       {account.VaultAddr, "https://planted:planted@vault.example.com", "not the address of a server", fail.Usage},
+		"another scheme":         {account.VaultAddr, "unix:///run/vault", "not the address of a server", fail.Usage},
+		"http":                   {account.VaultAddr, "http://vault.example.com:8200", "http address of another machine", fail.Usage},
+		"http, almost loopback":  {account.VaultAddr, "http://127.0.0.1.example.com:8200", "http address of another machine", fail.Usage},
+		"a line break in it":     {account.VaultAddr, "https://vault.example.com\n/x", "U+000A", fail.Usage},
+		"no verification":        {account.VaultSkipVerify, "true", "cannot verify", fail.Usage},
+		"no verification, as 1":  {account.VaultSkipVerify, "1", "cannot verify", fail.Usage},
+		"no CA file":             {account.VaultCACert, filepath.Join(dir, "none.pem"), "none.pem cannot be read", fail.Usage},
+		"a CA file without any":  {account.VaultCACert, empty, "holds no certificate", fail.Usage},
+		"no CA folder":           {account.VaultCAPath, filepath.Join(dir, "none"), "no file in", fail.Usage},
+		"half a client":          {account.VaultClientCert, empty, "set together", fail.Usage},
 		"an unknown method":      {account.VaultAuth, "ldap", "unknown method", fail.Usage},
 		"a mount with dots":      {account.VaultMount, "secret/../sys", "not a path in Vault", fail.Usage},
 		"a path with a question": {account.VaultPath, "a?b", "not a path in Vault", fail.Usage},
@@ -79,7 +79,7 @@ func TestVaultSettings(t *testing.T) {
 	}
 	t.Run("no token", func(t *testing.T) {
 		setHome(t, dir)
-		v := newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{VaultToken: ""})
+		v := newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{account.VaultToken: ""})
 		if _, err := v.Get(t.Context(), mollie); !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), "no token for Vault") {
 			t.Errorf("%v", err)
 		}
@@ -87,12 +87,12 @@ func TestVaultSettings(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, ".vault-token"), []byte("root\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		mustBeAbsent(t, newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{VaultToken: ""}), mollie)
+		mustBeAbsent(t, newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{account.VaultToken: ""}), mollie)
 		if !isUnix {
 			return
 		}
 		chmod(t, filepath.Join(dir, ".vault-token"), 0o644)
-		if _, err := newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{VaultToken: ""}).Get(t.Context(), mollie); !fail.Is(err, fail.Store) {
+		if _, err := newVault(t, new(vaultfake.Server).Start(t).URL, map[string]string{account.VaultToken: ""}).Get(t.Context(), mollie); !fail.Is(err, fail.Store) {
 			t.Errorf("a token that others can read: %v", err)
 		}
 	})
@@ -108,7 +108,7 @@ func TestVaultRefusals(t *testing.T) {
 		}{
 			"version 1":     {map[string]string{account.VaultMount: "old"}, fail.Usage, "the mount old of Vault is a KV engine of version 1"},
 			"no such mount": {map[string]string{account.VaultMount: "none"}, fail.Usage, "the mount none of Vault does not exist"},
-			"a dead token":  {map[string]string{VaultToken: "hvs.planted"}, fail.Store, "Vault refused the token: it has expired"},
+			"a dead token":  {map[string]string{account.VaultToken: "hvs.planted"}, fail.Store, "Vault refused the token: it has expired"},
 		} {
 			v := newVault(t, address, test.env)
 			_, errGet := v.Get(t.Context(), mollie)
@@ -208,7 +208,7 @@ func TestVaultPolicies(t *testing.T) {
 	}
 	owner := newVault(t, address, map[string]string{account.VaultPath: "tokencli"})
 	mustPut(t, owner, sample(mollie, 1))
-	borrower := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("borrower", teamPolicy(t, "borrower"))})
+	borrower := newVault(t, address, map[string]string{account.VaultPath: "tokencli", account.VaultToken: policy("borrower", teamPolicy(t, "borrower"))})
 	mustGet(t, borrower, sample(mollie, 1))
 	lease, err := borrower.Lease(t.Context(), mollie)
 	if err != nil {
@@ -223,7 +223,7 @@ func TestVaultPolicies(t *testing.T) {
 		}
 	}
 	mustGet(t, owner, sample(mollie, 1))
-	refresher := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("refresher", teamPolicy(t, "refresher"))})
+	refresher := newVault(t, address, map[string]string{account.VaultPath: "tokencli", account.VaultToken: policy("refresher", teamPolicy(t, "refresher"))})
 	if err := refresher.Prove(t.Context(), mollie); err != nil {
 		t.Errorf("Prove: %v", err)
 	}
@@ -233,11 +233,11 @@ func TestVaultPolicies(t *testing.T) {
 		t.Errorf("Delete: %v", err)
 	}
 	mustBeAbsent(t, refresher, mollie)
-	nobody := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("nobody", `path "secret/data/other" { capabilities = ["read"] }`)})
+	nobody := newVault(t, address, map[string]string{account.VaultPath: "tokencli", account.VaultToken: policy("nobody", `path "secret/data/other" { capabilities = ["read"] }`)})
 	if _, err := nobody.Get(t.Context(), mollie); !fail.Is(err, fail.Store) || !strings.Contains(err.Error(), "do not allow read on secret/data/tokencli/mollie") {
 		t.Errorf("without any right: %v", err)
 	}
-	one := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("one",
+	one := newVault(t, address, map[string]string{account.VaultPath: "tokencli", account.VaultToken: policy("one",
 		`path "secret/data/tokencli/mollie" { capabilities = ["create", "read", "update"] }`)})
 	if err := one.Prove(t.Context(), mollie); err != nil {
 		t.Errorf("Prove with a policy for one record: %v", err)
@@ -246,7 +246,7 @@ func TestVaultPolicies(t *testing.T) {
 		t.Errorf("Prove with a policy for another record: %v", err)
 	}
 	// Without the right to delete metadata, the versions are destroyed.
-	destroyer := newVault(t, address, map[string]string{account.VaultPath: "tokencli", VaultToken: policy("destroyer",
+	destroyer := newVault(t, address, map[string]string{account.VaultPath: "tokencli", account.VaultToken: policy("destroyer",
 		`path "secret/data/tokencli/*" { capabilities = ["create", "read", "update"] }
 		path "secret/destroy/tokencli/*" { capabilities = ["update"] }`)})
 	var said []string
@@ -418,7 +418,7 @@ func TestVaultRedirects(t *testing.T) {
 				}
 				http.Redirect(w, r, target.String(), test.status)
 			}))
-			v := newVault(t, standby.URL, map[string]string{VaultCACert: test.ca, VaultToken: "planted"})
+			v := newVault(t, standby.URL, map[string]string{account.VaultCACert: test.ca, account.VaultToken: "planted"})
 			_, err := v.Get(t.Context(), mollie)
 			if got := slices.Contains(received, "planted"); got != test.followed {
 				t.Errorf("the token was sent on: %v, want %v", got, test.followed)
