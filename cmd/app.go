@@ -104,11 +104,14 @@ func (s *scrubbed) Write(p []byte) (int, error) {
 }
 
 // traced returns a context in which requests to providers are written to stderr if TOKENCLI_DEBUG is http.
-func (a *app) traced(ctx context.Context) context.Context {
-	if debug, _ := account.CleanVar(account.Debug, a.getenv(account.Debug)); debug != "http" {
-		return ctx
+func (a *app) traced(ctx context.Context) (context.Context, error) {
+	switch debug, err := account.CleanVar(account.Debug, a.getenv(account.Debug)); {
+	case err != nil || debug == "":
+		return ctx, err
+	case debug != "http":
+		return ctx, fail.New(fail.Usage, "%s has a value that is not known", account.Debug).Advise(fail.DoSetVariable, account.Debug+" to http, or unset it")
 	}
-	return oauth.WithTrace(ctx, a.stderr)
+	return oauth.WithTrace(ctx, a.stderr), nil
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -117,7 +120,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	if err := cmp.Or(root.ExecuteContext(a.traced(ctx)), a.helpErr); err != nil {
+	ctx, err := a.traced(ctx)
+	if err == nil {
+		err = cmp.Or(root.ExecuteContext(ctx), a.helpErr)
+	}
+	if err != nil {
 		return a.report(err)
 	}
 	return 0

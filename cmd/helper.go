@@ -154,7 +154,11 @@ func (a *app) quickHelper(ctx context.Context, args []string) (code int, done bo
 	if f.Parse(args[2:]) != nil || kinds[i].parse(&call, f.Args()) != nil {
 		return 0, false
 	}
-	if err := a.help(a.traced(ctx), kinds[i], &call); err != nil {
+	ctx, err := a.traced(ctx)
+	if err == nil {
+		err = a.help(ctx, kinds[i], &call)
+	}
+	if err != nil {
 		return a.report(err), true
 	}
 	return 0, true

@@ -37,6 +37,7 @@ var hints = [fail.Actions]string{
 	fail.DoCheckServer:           "make sure that a server runs at %s; if that is another machine, check the network connection and HTTPS_PROXY as well",
 	fail.DoCheckProxy:            "check HTTPS_PROXY and HTTP_PROXY",
 	fail.DoSetCertificates:       "set %s to a PEM file with the certificates to trust, or unset it",
+	fail.DoSetCertificateFolder:  "set %s to a folder of PEM certificates, or unset it",
 	fail.DoSetProxy:              "set %s to an address such as http://proxy.example:3128, or unset it",
 	fail.DoTrustCertificate:      "if a proxy inspects TLS, set SSL_CERT_FILE to a file with its certificate",
 	fail.DoWait:                  "try again in %s",

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/tokencli/tokencli/internal/account"
+	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
 	"github.com/tokencli/tokencli/internal/session"
@@ -95,8 +96,13 @@ func readSettings(getenv func(string) string) (*settings, error) {
 // settingsIn reads the settings with the config.yaml of a folder; "": with none.
 func settingsIn(dir string, getenv func(string) string) (*settings, error) {
 	for _, variable := range []string{account.ConfigDir, account.StateDir} {
-		if _, err := account.CleanVar(variable, getenv(variable)); err != nil {
+		dir, err := account.CleanVar(variable, getenv(variable))
+		if err != nil {
 			return nil, err
+		}
+		if strings.HasPrefix(dir, "~") || strings.HasPrefix(dir, `"`) || strings.HasPrefix(dir, "'") {
+			return nil, fail.New(fail.Usage, "%s begins with %s, which only a shell would replace", variable, dir[:1]).
+				Advise(fail.DoSetVariable, variable+" to the whole path of the folder")
 		}
 	}
 	s := &settings{StateDir: stateDir(getenv)}

@@ -147,7 +147,10 @@ func (a *app) quickToken(ctx context.Context, args []string) (code int, done boo
 	if len(args) < 2 || args[0] != "token" {
 		return 0, false
 	}
-	ctx = a.traced(ctx)
+	ctx, err := a.traced(ctx)
+	if err != nil {
+		return a.report(err), true
+	}
 	var flags tokenFlags
 	f := pflag.NewFlagSet("token", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)

@@ -89,6 +89,8 @@ const (
 	DoCheckProxy
 	// DoSetCertificates: set the variable to a file with certificates, or unset it [variable].
 	DoSetCertificates
+	// DoSetCertificateFolder: set the variable to a folder of certificates, or unset it [variable].
+	DoSetCertificateFolder
 	// DoSetProxy: set the variable to the address of a proxy, or unset it [variable].
 	DoSetProxy
 	// DoTrustCertificate: trust the certificate of a proxy that inspects TLS.

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/redact"
 )
 
 // CheckEnvironment checks the proxy and certificate settings of the environment. net/http and crypto/x509
@@ -60,10 +62,26 @@ func usableProxy(value string) bool {
 	return goodPort && (isName || net.ParseIP(host) != nil) && (u.Path == "" || u.Path == "/") && u.RawQuery == ""
 }
 
-// CheckCertificates checks the file that SSL_CERT_FILE names.
+// CheckCertificates checks the file that SSL_CERT_FILE names and the folders that SSL_CERT_DIR names.
 func CheckCertificates() error {
 	_, err := certificates()
 	return err
+}
+
+// checkFolders checks that SSL_CERT_DIR names a folder. It may name several, and crypto/x509 ignores those that do not
+// exist.
+func checkFolders() error {
+	const name = "SSL_CERT_DIR"
+	list := os.Getenv(name)
+	if list == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // where it has no effect
+		return nil
+	}
+	for _, path := range filepath.SplitList(list) {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return nil
+		}
+	}
+	return fail.New(fail.Usage, "%s names no folder that exists: %s", name, redact.Scrub(list, 200)).Advise(fail.DoSetCertificateFolder, name)
 }
 
 // certificates reads the file that SSL_CERT_FILE names. The pool is nil if crypto/x509 reads that file
@@ -71,8 +89,8 @@ func CheckCertificates() error {
 func certificates() (*x509.CertPool, error) {
 	const name = "SSL_CERT_FILE"
 	path := os.Getenv(name)
-	if path == "" {
-		return nil, nil
+	if err := checkFolders(); err != nil || path == "" {
+		return nil, err
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -463,6 +464,20 @@ func TestSSLCertFile(t *testing.T) {
 			t.Errorf("%s: %s", path, out)
 		}
 	}
+	if runtime.GOOS == "linux" {
+		file := certificateFile(t, p)
+		if out := child(t, p.URL, "SSL_CERT_DIR="+file); !strings.Contains(out, "kind=2 unspent=true error=SSL_CERT_DIR names no folder") {
+			t.Errorf("a file: %s", out)
+		}
+		none := filepath.Join(t.TempDir(), "none")
+		if out := child(t, p.URL, "SSL_CERT_DIR="+none); !strings.Contains(out, "kind=2 unspent=true error=SSL_CERT_DIR names no folder") {
+			t.Errorf("a missing folder: %s", out)
+		}
+		if out := child(t, p.URL, "SSL_CERT_FILE="+file, "SSL_CERT_DIR="+none+":"+t.TempDir()); !strings.Contains(out, "granted=true") {
+			t.Errorf("one of two folders: %s", out)
+		}
+		sent++
+	}
 	if n := len(p.requests()); n != sent {
 		t.Error("something was sent")
 	}
@@ -535,11 +550,13 @@ func TestHTTPSProxy(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ setting, want string }{
 		"honoured":        {setting(newPeer(t, tunnel).URL), "granted=true"},
-		"closed":          {setting("http://127.0.0.1:1"), "kind=6 unspent=true error=Mollie cannot be reached: the proxy does not answer advice="},
+		"closed":          {setting("http://127.0.0.1:1"), "kind=6 unspent=true error=Mollie cannot be reached: the proxy 127.0.0.1:1 does not answer advice="},
 		"wants a login":   {setting(refusing(407)), "refused to connect (407 Proxy Authentication Required)"},
 		"does not let on": {setting(refusing(502)), "kind=6"},
 		"forbids it":      {setting(refusing(403)), "kind=6 unspent=true error=Mollie cannot be reached: the proxy 127.0.0.1:"},
-		"no proxy at all": {setting(raw(t, "220 mail.example\r\n")), "kind=6"},
+		"no proxy at all": {setting(raw(t, "220 mail.example\r\n")), "did not answer in HTTP (example.com through the proxy 127.0.0.1:"},
+		"closes":          {setting(raw(t, "")), "closed the connection without an answer (example.com through the proxy 127.0.0.1:"},
+		"lets on nobody":  {setting(raw(t, "HTTP/1.1 200 OK\r\n\r\n")), "through the proxy 127.0.0.1:"},
 		"not an address":  {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "%zz@proxy.example:3128", "kind=2"},
 		"unknown host":    {"HTTPS_PROXY=http://" + proxyUser + ":" + proxyWord + "@proxy.invalid:3128", "kind=6"},
 	} {

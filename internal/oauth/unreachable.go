@@ -32,7 +32,7 @@ func (c *Client) unreachable(req *http.Request, err error, secrets []string) *Er
 	text := cause.Error()
 	for _, part := range []string{"malformed", "connection broken", "bad Content-Length", "multiple Content-Length", "unsupported transfer encoding", "invalid byte in chunk length"} {
 		if strings.Contains(text, part) { // the text quotes what was received
-			return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in HTTP (%s)", c.Definition.Title, req.URL.Host)}
+			return c.badAnswer(req, "%s did not answer in HTTP%s")
 		}
 	}
 	if strings.Contains(strings.ToLower(text), "proxy") { // the text may quote the setting
@@ -57,7 +57,7 @@ func (c *Client) notSent(req *http.Request, err error) *Error {
 	case errors.As(err, &proxy):
 		return &Error{Unspent: true, Fail: c.notReached("%w", proxy).Advise(fail.DoCheckProxy)}
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return &Error{Unspent: true, Fail: c.notReached("the proxy does not answer").Advise(fail.DoCheckProxy)}
+		return &Error{Unspent: true, Fail: c.notReached("the proxy %s does not answer", c.proxyOf(req)).Advise(fail.DoCheckProxy)}
 	}
 	why := fail.Unreached(req.URL.Host, err)
 	switch {
@@ -77,20 +77,48 @@ func (c *Client) notReached(format string, args ...any) *fail.Error {
 
 // cutOff explains failures of a request that may have been received; nil: it is none of them.
 func (c *Client) cutOff(req *http.Request, err error) *Error {
-	title, at := c.Definition.Title, " ("+req.URL.Host+")"
-	if title == req.URL.Host {
-		at = ""
-	}
 	var address *url.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &address) && address.Timeout():
-		return &Error{Fail: fail.New(fail.Unavailable, "%s did not answer in time%s", title, at)}
+		return c.badAnswer(req, "%s did not answer in time%s")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), fail.ConnectionReset(err),
 		// net/http has no name for a peer that closes before the request is written.
 		strings.Contains(err.Error(), "server closed idle connection"):
-		return &Error{Fail: fail.New(fail.Unavailable, "%s closed the connection without an answer%s", title, at)}
+		return c.badAnswer(req, "%s closed the connection without an answer%s")
 	case errors.Is(err, context.Canceled):
 		return &Error{Fail: fail.New(fail.Interrupted, "interrupted")}
 	}
 	return nil
+}
+
+// badAnswer is a failure that format describes, with the provider and the host in it. A proxy on the way may have
+// caused it.
+func (c *Client) badAnswer(req *http.Request, format string) *Error {
+	title, host := c.Definition.Title, req.URL.Host
+	proxy := c.proxyOf(req)
+	at := " (" + host + ")"
+	switch {
+	case proxy != "":
+		at = " (" + host + " through the proxy " + proxy + ")"
+	case title == host:
+		at = ""
+	}
+	f := fail.New(fail.Unavailable, format, title, at)
+	if proxy != "" {
+		f.Advise(fail.DoCheckProxy)
+	}
+	return &Error{Fail: f}
+}
+
+// proxyOf returns the host and port of the proxy for a request; "": there is none.
+func (c *Client) proxyOf(req *http.Request) string {
+	t, ok := c.HTTP.Transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return ""
+	}
+	proxy, err := t.Proxy(req)
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return redact.Scrub(proxy.Host, 200)
 }
