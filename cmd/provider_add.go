@@ -28,6 +28,9 @@ protected resource such as an MCP server (RFC 9728). An existing file is never o
 			if err != nil {
 				return err
 			}
+			if s.Catalog.Dir == "" {
+				return usage("no place for the definition: the home folder is unknown").WithHint("set HOME, or set TOKENCLI_CONFIG_DIR to a folder of your own")
+			}
 			word, address := "issuer", issuer
 			if resource != "" {
 				word, address = "resource", resource

@@ -93,6 +93,9 @@ func (e *run) state(context.Context) []Finding {
 	shown := redact.Printable(dir)
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := safefile.CheckParents(dir); err != nil {
+			return []Finding{Failed(check, err)}
+		}
 		if parent, err := tryParent(dir); err != nil {
 			return []Finding{wrong(check, fail.Store, "make "+quoted(parent)+" writable, or set TOKENCLI_STATE_DIR to a folder of your own",
 				"%s does not exist and cannot be created in %s: %s", shown, redact.Printable(parent), reason(err))}
