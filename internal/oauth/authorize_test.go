@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 )
 
 func TestAuthorizeURL(t *testing.T) {
@@ -144,6 +147,28 @@ func TestSendsRedirectURI(t *testing.T) {
 	for name, want := range map[string]bool{"moloni-on": false, "moloni": true, "mollie": true, "moneybird": true} {
 		if got := (&Client{Config: definition(t, name, "")}).SendsRedirectURI(); got != want {
 			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// Nobody is sent to a browser for a code that could not be exchanged.
+func TestNoBrowserWithoutATokenEndpoint(t *testing.T) {
+	for endpoint, says := range map[string]string{
+		"":                       "neither the definition of acme nor the metadata of https://a.example has token.authorization_code.url",
+		"https://a.example/{x}/": "token.authorization_code.url: {x} has no value",
+	} {
+		metadata := func(context.Context, *provider.Definition) (*Metadata, error) {
+			return &Metadata{Issuer: "https://a.example", AuthorizationEndpoint: "https://a.example/a", TokenEndpoint: endpoint}, nil
+		}
+		d := &provider.Definition{Name: "acme", Issuer: "https://a.example", Grants: []string{provider.AuthorizationCode}}
+		config, err := Resolve(t.Context(), d, nil, metadata, Base{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &Client{Config: config}
+		_, _, err = c.URL(t.Context(), registration, c.NewAuthorization("http://127.0.0.1:0/", nil))
+		if !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v", endpoint, err)
 		}
 	}
 }

@@ -190,8 +190,11 @@ func (c *Config) with(values map[string]string) map[string]string {
 // unknown is the error of an address that is not known.
 func (c *Config) unknown(path string) error {
 	e := fail.New(fail.Usage, "the definition of %s has no %s", c.Definition.Name, path)
-	if err := c.missing[path]; err != nil {
+	switch err := c.missing[path]; {
+	case err != nil:
 		e = fail.New(fail.Usage, "%s: %s: %w", c.Definition.Name, path, err)
+	case c.server != nil && c.server.Issuer != "":
+		e = fail.New(fail.Usage, "neither the definition of %s nor the metadata of %s has %s", c.Definition.Name, c.server.Issuer, path)
 	}
 	return e.Advise(fail.DoShowProvider, c.Definition.Name)
 }

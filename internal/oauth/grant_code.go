@@ -46,6 +46,10 @@ func random() string {
 // URL returns the address to which the user's browser goes. Where the request is pushed to the server first (RFC
 // 9126), the address works only once and for validFor; 0: the server sets no limit.
 func (c *Client) URL(ctx context.Context, r Registration, a *Authorization) (address string, validFor time.Duration, err error) {
+	const exchange = "token.authorization_code"
+	if r := c.Definition.Request(exchange); (r == nil || r.URL == "") && len(c.Definition.Callback.Keep) == 0 {
+		return "", 0, c.unknown(exchange + ".url") // nobody could use the code
+	}
 	request, err := c.request("authorize")
 	if err != nil {
 		return "", 0, err

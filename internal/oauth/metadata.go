@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,18 +103,20 @@ func (d *Discovery) Server(ctx context.Context, issuer string) (*Metadata, time.
 // resource_metadata of the resource's 401 (RFC 9728 5.1), else the one of RFC 9728 3.1. Metadata of another resource
 // is refused (fail.Refused).
 func (d *Discovery) Resource(ctx context.Context, resource string) (*ResourceMetadata, time.Duration, error) {
-	u, err := checkIssuer(resource)
-	if err != nil {
-		return nil, 0, err
+	if err := provider.CheckURL(resource); err != nil {
+		return nil, 0, fail.New(fail.Usage, "%s: %w", redact.Scrub(resource, maxText), err)
 	}
 	asked := d.challenge(ctx, resource)
 	address := asked["resource_metadata"]
 	if err := checkNamed(resource, "resource_metadata", address); err != nil {
 		return nil, 0, err
 	}
-	address = cmp.Or(address, wellKnown(u, "oauth-protected-resource"))
+	addresses := []string{address}
+	if address == "" {
+		addresses = resourceWellKnown(resource)
+	}
 	m := new(ResourceMetadata)
-	validity, err := d.first(ctx, []string{address}, m)
+	validity, err := d.first(ctx, addresses, m)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -134,6 +135,12 @@ func (d *Discovery) Resource(ctx context.Context, resource string) (*ResourceMet
 	return m, validity, nil
 }
 
+// Challenge returns the scopes that a resource asks for in the 401 with which it answers a request without a token (RFC
+// 6750 3); none if it answers otherwise, or not at all.
+func (d *Discovery) Challenge(ctx context.Context, resource string) []string {
+	return strings.Fields(d.challenge(ctx, resource)["scope"])
+}
+
 // challenge returns the parameters of the 401 with which a resource answers a request without a token; none if it
 // answers otherwise.
 func (d *Discovery) challenge(ctx context.Context, resource string) map[string]string {
@@ -150,7 +157,7 @@ func (d *Discovery) challenge(ctx context.Context, resource string) map[string]s
 	return authParams(resp.Header.Values("WWW-Authenticate"))
 }
 
-// checkIssuer parses an issuer or a resource: an address without query and fragment (RFC 8414 2).
+// checkIssuer parses an issuer: an address without query and fragment (RFC 8414 2).
 func checkIssuer(address string) (*url.URL, error) {
 	if err := provider.CheckURL(address); err != nil {
 		return nil, fail.New(fail.Usage, "%s: %w", redact.Scrub(address, maxText), err)
@@ -204,11 +211,27 @@ func local(host string) bool {
 	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
 }
 
-// wellKnown inserts a well-known name before the path of an address (RFC 8414 3.1, RFC 9728 3.1).
+// wellKnown inserts a well-known name before the path of an issuer, without a slash at its end (RFC 8414 3.1).
 func wellKnown(u *url.URL, name string) string {
 	inserted := *u
 	inserted.Path, inserted.RawPath = "/.well-known/"+name+strings.TrimSuffix(u.Path, "/"), ""
 	return inserted.String()
+}
+
+// resourceWellKnown inserts the name before the path and the query of a resource (RFC 9728 3.1). A slash at the end of
+// a path is part of it, but not every server knows that.
+func resourceWellKnown(resource string) []string {
+	u, err := url.Parse(resource)
+	if err != nil {
+		return nil // it was checked
+	}
+	const name = "oauth-protected-resource"
+	without := wellKnown(u, name)
+	if path := strings.TrimSuffix(u.Path, "/"); path == "" || path == u.Path {
+		return []string{without}
+	}
+	u.Path, u.RawPath = "/.well-known/"+name+u.Path, ""
+	return []string{u.String(), without}
 }
 
 // errMissing is the reason for the failure of an address without a document. Any other says more.
@@ -282,13 +305,25 @@ func (d *Discovery) get(ctx context.Context, address string, into any) (time.Dur
 		what = fmt.Sprintf("status %d", resp.StatusCode)
 	case len(body) > maxMetadata:
 		what = "more than 1 MiB"
-	case json.Unmarshal(bytes.TrimSpace(body), into) != nil:
-		what = "something other than a JSON object"
+	default:
+		what = wrongDocument(json.Unmarshal(bytes.TrimSpace(body), into))
 	}
 	if what != "" {
 		return 0, fail.New(fail.Unavailable, "no metadata at %s: it answered with %s", address, what)
 	}
 	return validity(resp.Header), nil
+}
+
+// wrongDocument says why a document cannot be read; "": it can.
+func wrongDocument(err error) string {
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return "a document in which " + wrongType.Field + " is a " + wrongType.Value
+	}
+	return "something other than a JSON object"
 }
 
 // validity reads for how long a document may be used (RFC 9111 5.2.2.1), within bounds.

@@ -54,20 +54,21 @@ func TestServerMetadata(t *testing.T) {
 		kind      fail.Kind
 		says      string
 	}{
-		"OpenID":                {documents: map[string]string{oidc: good}, validity: 24 * time.Hour},
-		"RFC 8414":              {documents: map[string]string{rfc8414: good}, validity: 24 * time.Hour},
-		"RFC 8414, after HTML":  {documents: map[string]string{oidc: "<html>", rfc8414: good}, validity: 24 * time.Hour},
-		"OpenID under a path":   {path: "/t1", documents: map[string]string{"/t1" + oidc: `{"issuer":"{self}/t1"}`}, validity: 24 * time.Hour},
-		"RFC 8414, with a path": {path: "/t1", documents: map[string]string{rfc8414 + "/t1": `{"issuer":"{self}/t1"}`}, validity: 24 * time.Hour},
-		"valid for an hour":     {documents: map[string]string{oidc: "public, max-age=3600|" + good}, validity: time.Hour},
-		"valid for a moment":    {documents: map[string]string{oidc: "no-store|" + good}, validity: 5 * time.Minute},
-		"valid for years":       {documents: map[string]string{oidc: "max-age=99999999999|" + good}, validity: 7 * 24 * time.Hour},
-		"nothing":               {kind: fail.Unavailable, says: "no metadata at"},
-		"a redirect":            {documents: map[string]string{oidc: "redirect:/elsewhere", "/elsewhere": good}, kind: fail.Unavailable, says: "a redirect"},
-		"another issuer":        {documents: map[string]string{oidc: `{"issuer":"https://evil.example"}`}, kind: fail.Refused, says: "https://evil.example"},
-		"a slash more":          {documents: map[string]string{oidc: `{"issuer":"{self}/"}`}, kind: fail.Refused, says: "identical"},
-		"another case":          {path: "/t1", documents: map[string]string{"/t1" + oidc: `{"issuer":"{self}/T1"}`}, kind: fail.Refused, says: "identical"},
-		"no issuer":             {documents: map[string]string{oidc: `{"token_endpoint":"{self}/t"}`}, kind: fail.Refused, says: "identical"},
+		"OpenID":                   {documents: map[string]string{oidc: good}, validity: 24 * time.Hour},
+		"RFC 8414":                 {documents: map[string]string{rfc8414: good}, validity: 24 * time.Hour},
+		"RFC 8414, after HTML":     {documents: map[string]string{oidc: "<html>", rfc8414: good}, validity: 24 * time.Hour},
+		"OpenID under a path":      {path: "/t1", documents: map[string]string{"/t1" + oidc: `{"issuer":"{self}/t1"}`}, validity: 24 * time.Hour},
+		"RFC 8414, with a path":    {path: "/t1", documents: map[string]string{rfc8414 + "/t1": `{"issuer":"{self}/t1"}`}, validity: 24 * time.Hour},
+		"valid for an hour":        {documents: map[string]string{oidc: "public, max-age=3600|" + good}, validity: time.Hour},
+		"valid for a moment":       {documents: map[string]string{oidc: "no-store|" + good}, validity: 5 * time.Minute},
+		"valid for years":          {documents: map[string]string{oidc: "max-age=99999999999|" + good}, validity: 7 * 24 * time.Hour},
+		"nothing":                  {kind: fail.Unavailable, says: "no metadata at"},
+		"a member of another type": {documents: map[string]string{oidc: `{"issuer":"{self}","token_endpoint":5}`}, kind: fail.Unavailable, says: "a document in which token_endpoint is a number"},
+		"a redirect":               {documents: map[string]string{oidc: "redirect:/elsewhere", "/elsewhere": good}, kind: fail.Unavailable, says: "a redirect"},
+		"another issuer":           {documents: map[string]string{oidc: `{"issuer":"https://evil.example"}`}, kind: fail.Refused, says: "https://evil.example"},
+		"a slash more":             {documents: map[string]string{oidc: `{"issuer":"{self}/"}`}, kind: fail.Refused, says: "identical"},
+		"another case":             {path: "/t1", documents: map[string]string{"/t1" + oidc: `{"issuer":"{self}/T1"}`}, kind: fail.Refused, says: "identical"},
+		"no issuer":                {documents: map[string]string{oidc: `{"token_endpoint":"{self}/t"}`}, kind: fail.Refused, says: "identical"},
 		"another issuer, though RFC 8414 has it": {
 			documents: map[string]string{oidc: `{"issuer":"https://evil.example"}`, rfc8414: good}, kind: fail.Refused, says: "https://evil.example",
 		},
@@ -133,6 +134,30 @@ func TestResourceMetadata(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// RFC 9728 3.1: the query and a slash at the end of the path belong to a resource.
+func TestWellKnownOfAResource(t *testing.T) {
+	const name = "https://r.example/.well-known/oauth-protected-resource"
+	for resource, want := range map[string]string{
+		"https://r.example":            name,
+		"https://r.example/":           name,
+		"https://r.example/mcp":        name + "/mcp",
+		"https://r.example/mcp/":       name + "/mcp/ " + name + "/mcp",
+		"https://r.example/mcp?tenant": name + "/mcp?tenant",
+		"https://r.example/?a=1&b=%2F": name + "?a=1&b=%2F",
+	} {
+		if got := strings.Join(resourceWellKnown(resource), " "); got != want {
+			t.Errorf("%s: %s", resource, got)
+		}
+	}
+	self := metadataServer(t, map[string]string{
+		"/.well-known/oauth-protected-resource/mcp": `{"resource":"{self}/mcp?tenant=1","authorization_servers":["https://as.example"]}`,
+	})
+	d := Discovery{HTTP: NewHTTP()}
+	if _, _, err := d.Resource(t.Context(), self+"/mcp?tenant=1"); err != nil {
+		t.Error(err)
 	}
 }
 

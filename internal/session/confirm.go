@@ -19,20 +19,22 @@ func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Met
 	}
 	p.discovering.Lock()
 	defer p.discovering.Unlock()
-	issuer := d.Issuer
-	if d.Resource != "" && (issuer == "" || len(p.chosenScopes()) == 0) {
-		m, validity, err := p.discovery(d).Resource(ctx, d.Resource)
-		if err != nil {
-			return nil, err
+	if d.Issuer != "" {
+		if d.Resource != "" && len(p.chosenScopes()) == 0 {
+			p.challenge = p.discovery(d).Challenge(ctx, d.Resource)
 		}
-		p.challenge = m.Challenge
-		if issuer == "" {
-			if issuer, err = p.confirm(d, m.AuthorizationServers); err != nil {
-				return nil, err
-			}
-		}
-		p.resources.put(p.cacheDir("resources"), document[oauth.ResourceMetadata]{p.subject(d, d.Resource), p.now().Add(validity), m})
+		return p.serverMetadata(ctx, d, d.Issuer)
 	}
+	m, validity, err := p.discovery(d).Resource(ctx, d.Resource)
+	if err != nil {
+		return nil, err
+	}
+	p.challenge = m.Challenge
+	issuer, err := p.confirm(d, m.AuthorizationServers)
+	if err != nil {
+		return nil, err
+	}
+	p.resources.put(p.cacheDir("resources"), document[oauth.ResourceMetadata]{p.subject(d, d.Resource), p.now().Add(validity), m})
 	return p.serverMetadata(ctx, d, issuer)
 }
 
