@@ -16,6 +16,7 @@ import (
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/apiclient"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -153,21 +154,10 @@ func (a *app) complete(ctx context.Context, o *apiOptions) error {
 		r.Method = http.MethodGet
 	}
 	r.Method = strings.ToUpper(r.Method)
-	if !token(r.Method) || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+	if !provider.IsToken(r.Method) || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return usage("%q cannot be used as a method; use GET, POST, PATCH, DELETE or the like", redact.Scrub(r.Method, 40))
 	}
 	return nil
-}
-
-// token reports whether s is a token of HTTP (RFC 9110 5.6.2).
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c > '~' || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // ours are the headers that tokencli or net/http sets.
@@ -182,7 +172,7 @@ func parseHeaders(list []string) (http.Header, error) {
 		name, value, ok := strings.Cut(entry, ":")
 		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 		// The entry is not quoted: its value may be a secret.
-		if !ok || !token(name) {
+		if !ok || !provider.IsToken(name) {
 			return nil, usage("a header is written 'Name: value', such as 'Accept-Language: pt'")
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {

@@ -80,8 +80,7 @@ func (a *app) printTokenJSON(c *session.Credential, o tokenOptions, p session.Pr
 		TokenType: cmp.Or(c.TokenType, "Bearer"), Scope: strings.Join(c.Scopes, " "),
 	}
 	if !c.AccessExpiresAt.IsZero() {
-		at, in := c.AccessExpiresAt.UTC().Format(time.RFC3339), int64(c.AccessExpiresAt.Sub(a.now())/time.Second)
-		answer.ExpiresAt, answer.ExpiresIn = &at, &in
+		answer.ExpiresAt, answer.ExpiresIn = session.Instant(c.AccessExpiresAt), new(int64(c.AccessExpiresAt.Sub(a.now())/time.Second))
 	}
 	answer.Query, answer.Header = p.Query(answer.AccessToken), p.Header(answer.AccessToken)
 	return a.printJSON(answer)

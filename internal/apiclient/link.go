@@ -3,6 +3,8 @@ package apiclient
 import (
 	"slices"
 	"strings"
+
+	"github.com/tokencli/tokencli/internal/oauth"
 )
 
 // linkTo returns the target of the first link with a relation in Link headers (RFC 8288 3).
@@ -43,36 +45,9 @@ func linkRelation(text string) (rel, rest string) {
 			text = text[end:]
 			continue
 		}
-		text = strings.TrimLeft(text[end+1:], " \t")
-		if strings.HasPrefix(text, `"`) {
-			value, text = quoted(text[1:])
-		} else {
-			end := strings.IndexAny(text, ";, \t")
-			if end < 0 {
-				end = len(text)
-			}
-			value, text = text[:end], text[end:]
-		}
+		value, text = oauth.CutValue(strings.TrimLeft(text[end+1:], " \t"), ";, \t")
 		if rel == "" && strings.EqualFold(name, "rel") { // the first counts (RFC 8288 3.3)
 			rel = value
 		}
 	}
-}
-
-// quoted reads up to the closing quote of a quoted string (RFC 9110 5.6.4).
-func quoted(text string) (value, rest string) {
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '"':
-			return b.String(), text[i+1:]
-		case '\\':
-			i++
-			if i == len(text) {
-				return b.String(), ""
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String(), ""
 }

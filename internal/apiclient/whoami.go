@@ -1,6 +1,7 @@
 package apiclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,11 +32,7 @@ func (c *Client) WhoAmI(ctx context.Context) ([]Detail, error) {
 	if len(c.provider.Definition.WhoAmI) == 0 {
 		return nil, fail.New(fail.Usage, "the definition of %s has no request that tells whose token it is", c.provider.Definition.Name)
 	}
-	timeout := c.provider.Timeout
-	if timeout == 0 {
-		timeout = whoamiTime
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.provider.Timeout, whoamiTime))
 	defer cancel()
 	var first error
 	for _, probe := range c.provider.Definition.WhoAmI {

@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -53,13 +54,13 @@ func (r *Receiver) Close() error {
 		if r.server == nil {
 			return
 		}
-		grace := time.NewTimer(r.grace)
-		defer grace.Stop()
-		r.awaitVisits(grace.C)
+		grace, cancel := context.WithTimeout(context.Background(), r.grace)
+		defer cancel()
+		r.awaitVisits(grace.Done())
 		for _, l := range r.listeners {
 			_ = l.Close()
 		}
-		r.awaitIdle(grace.C)
+		r.awaitIdle(grace.Done())
 		// Not http.Server.Shutdown: that waits up to five seconds for the connections which browsers
 		// open in advance and never use.
 		_ = r.server.Close()
@@ -68,7 +69,7 @@ func (r *Receiver) Close() error {
 }
 
 // awaitVisits waits while the browser may still ask for its page.
-func (r *Receiver) awaitVisits(grace <-chan time.Time) {
+func (r *Receiver) awaitVisits(grace <-chan struct{}) {
 	for {
 		r.mu.Lock()
 		idle, inFlight, seen := r.idle, r.inFlight, r.visits
@@ -92,7 +93,7 @@ func (r *Receiver) awaitVisits(grace <-chan time.Time) {
 }
 
 // awaitIdle waits until no request is being answered.
-func (r *Receiver) awaitIdle(grace <-chan time.Time) {
+func (r *Receiver) awaitIdle(grace <-chan struct{}) {
 	for {
 		r.mu.Lock()
 		idle, inFlight := r.idle, r.inFlight

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/browser"
@@ -48,7 +49,7 @@ func (r *Receiver) openers(goos, address string) [][]string {
 	}
 	// Without a display the system's opener would find a browser for the terminal.
 	if len(r.opts.SystemOpener) > 0 && (h.display || goos == "windows" || goos == "darwin") {
-		commands = append(commands, append(append([]string{}, r.opts.SystemOpener...), address))
+		commands = append(commands, append(slices.Clone(r.opts.SystemOpener), address))
 	}
 	return commands
 }

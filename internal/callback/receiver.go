@@ -9,6 +9,7 @@
 package callback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -340,10 +341,7 @@ func (r *Receiver) first(key any) bool {
 }
 
 func (r *Receiver) title() string {
-	if t := redact.Scrub(r.opts.Title, 80); t != "" {
-		return t
-	}
-	return "the provider"
+	return cmp.Or(redact.Scrub(r.opts.Title, 80), "the provider")
 }
 
 func (r *Receiver) account() string { return redact.Scrub(r.opts.Account, 140) }

@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -123,9 +124,4 @@ func (to *redirect) hosts(port int) []string {
 // path returns the path a browser requests.
 func (to *redirect) path() string { return pathOf(to.url) }
 
-func pathOf(u *url.URL) string {
-	if p := u.EscapedPath(); p != "" {
-		return p
-	}
-	return "/"
-}
+func pathOf(u *url.URL) string { return cmp.Or(u.EscapedPath(), "/") }

@@ -21,56 +21,46 @@ const (
 	needsAddress                  // a bare code although the issuer has to be checked
 )
 
-// ofPaste returns what is said about a paste. uri is the redirect URI.
-func (j rejection) ofPaste(uri string) string {
-	const again = "; still waiting: paste it again"
-	switch j {
-	case nothing, noCode:
-		return "that address has no code" + again
-	case broken:
-		return "that address is damaged" + again
-	case repeated:
-		return "that address has a parameter twice" + again
-	case noState:
-		return "that address has no state, so it may belong to another login; still waiting: paste the whole address"
-	case wrongState:
-		return "that address belongs to another login (its state differs) or is cut off; still waiting: paste the whole address of this login"
-	case oddCode, control:
-		return "that has characters that no address and no code has" + again
-	case tooLong:
-		return "that is too long" + again
-	case elsewhere:
-		return "that address does not match; still waiting for one that starts with " + uri
-	case authorizing:
-		return "that is the address to open in the browser; still waiting for the one your browser ends up on"
-	case fragment:
-		return "that looks like part of an address; still waiting: paste the whole address (if it is the code, paste it again)"
-	case needsAddress:
-		return "a code alone does not say which issuer it is from; still waiting: paste the whole address"
-	default:
-		return "that is neither an address nor a code" + again
-	}
+const pasteAgain = "; still waiting: paste it again"
+
+// pasteWords say why a paste was not used.
+var pasteWords = [needsAddress + 1]string{
+	nothing:      "that address has no code" + pasteAgain,
+	noCode:       "that address has no code" + pasteAgain,
+	broken:       "that address is damaged" + pasteAgain,
+	repeated:     "that address has a parameter twice" + pasteAgain,
+	noState:      "that address has no state, so it may belong to another login; still waiting: paste the whole address",
+	wrongState:   "that address belongs to another login (its state differs) or is cut off; still waiting: paste the whole address of this login",
+	oddCode:      "that has characters that no address and no code has" + pasteAgain,
+	control:      "that has characters that no address and no code has" + pasteAgain,
+	tooLong:      "that is too long" + pasteAgain,
+	elsewhere:    "that address does not match; still waiting for one that starts with ", // the redirect URI
+	authorizing:  "that is the address to open in the browser; still waiting for the one your browser ends up on",
+	fragment:     "that looks like part of an address; still waiting: paste the whole address (if it is the code, paste it again)",
+	unclear:      "that is neither an address nor a code" + pasteAgain,
+	needsAddress: "a code alone does not say which issuer it is from; still waiting: paste the whole address",
 }
 
-// reason says in a few words why a response from the browser was not used.
-func (j rejection) reason() string {
-	switch j {
-	case nothing:
-		return "it has no code"
-	case repeated:
-		return "it has a parameter twice"
-	case noState:
-		return "it has no state"
-	case wrongState:
-		return "its state belongs to another login"
-	case noCode:
-		return "it has no code"
-	case oddCode:
-		return "its code has characters that no code has"
-	default:
-		return "it is damaged"
+// ofPaste returns what is said about a paste. uri is the redirect URI.
+func (j rejection) ofPaste(uri string) string {
+	if j == elsewhere {
+		return pasteWords[j] + uri
 	}
+	return pasteWords[j]
 }
+
+// reasons say in a few words why a response from the browser was not used.
+var reasons = [needsAddress + 1]string{
+	nothing:    "it has no code",
+	repeated:   "it has a parameter twice",
+	noState:    "it has no state",
+	wrongState: "its state belongs to another login",
+	noCode:     "it has no code",
+	oddCode:    "its code has characters that no code has",
+	broken:     "it is damaged",
+}
+
+func (j rejection) reason() string { return reasons[j] }
 
 // page returns what the browser shows about a response that was not used.
 func (j rejection) page(waiting bool) page {

@@ -114,12 +114,10 @@ func (r *Receiver) callback(w http.ResponseWriter, req *http.Request) {
 // showOutcome holds the browser's request until Finish was called, so that no page reports success before
 // the login succeeded.
 func (r *Receiver) showOutcome(w http.ResponseWriter, req *http.Request, again bool, secrets ...string) {
-	timer := time.NewTimer(r.hold)
-	defer timer.Stop()
 	known := true
 	select {
 	case <-r.finished:
-	case <-timer.C:
+	case <-time.After(r.hold):
 		known = false
 	case <-req.Context().Done():
 		r.visited(req, req.Context().Err())

@@ -168,8 +168,8 @@ func (c *Credential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.St
 
 // Equal reports whether two credentials would be stored as the same text.
 func (c *Credential) Equal(other *Credential) bool {
-	a, errA := Encode(c)
-	b, errB := Encode(other)
+	a, errA := encode(c)
+	b, errB := encode(other)
 	return errA == nil && errB == nil && string(a) == string(b)
 }
 

@@ -132,7 +132,7 @@ func Decode(name account.Name, text []byte) (*Credential, error) {
 		return nil, ErrForeign
 	}
 	c := s.credential(name)
-	switch _, err := Encode(c); {
+	switch _, err := encode(c); {
 	case errors.Is(err, ErrUnsafe):
 		return nil, err
 	case err != nil:

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -57,10 +58,7 @@ func (g *Git) get(ctx context.Context, request gitRequest, stdout io.Writer) err
 
 // erase is how git reports that a server refused a token.
 func (g *Git) erase(ctx context.Context, request gitRequest) error {
-	refused := request.value("password")
-	if credential := request.value("credential"); credential != "" {
-		refused = credential
-	}
+	refused := cmp.Or(request.value("credential"), request.value("password"))
 	if refused == "" || !listed(request.value("protocol"), request.value("host"), g.Hosts) {
 		return nil
 	}

@@ -29,8 +29,7 @@ func launchd(home string) *Scheduler {
 		ask: func(ctx context.Context, status *Status) {
 			if _, err := run(ctx, []string{"launchctl", "print", domain}); err == nil {
 				_, err := run(ctx, []string{"launchctl", "print", domain + "/" + name})
-				active := err == nil
-				status.Active = &active
+				status.Active = new(err == nil)
 			}
 		},
 	}

@@ -78,8 +78,7 @@ func askSystemd(ctx context.Context, status *Status) {
 	if err != nil {
 		return
 	}
-	active := timer["ActiveState"] == "active"
-	status.Active, status.Next = &active, timer["NextElapseUSecRealtime"]
+	status.Active, status.Next = new(timer["ActiveState"] == "active"), timer["NextElapseUSecRealtime"]
 	// The timer's LastTriggerUSec is also set when it is enabled; the service's exit is a run.
 	service, err := properties(ctx, name+".service", "ExecMainExitTimestamp", "ExecMainStatus")
 	if err == nil && service["ExecMainExitTimestamp"] != "" {

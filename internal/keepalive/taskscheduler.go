@@ -24,8 +24,7 @@ func taskScheduler(dir string) *Scheduler {
 		disable: []string{"schtasks", "/Delete", "/F", "/TN", name},
 		ask: func(ctx context.Context, status *Status) {
 			_, err := run(ctx, []string{"schtasks", "/Query", "/TN", name})
-			active := err == nil
-			status.Active = &active
+			status.Active = new(err == nil)
 		},
 	}
 }

@@ -18,7 +18,7 @@ func authParams(headers []string) map[string]string {
 			case !strings.HasPrefix(after, "="):
 				continue // the name of a scheme
 			}
-			value, rest = tokenOrString(strings.TrimLeft(after[1:], " \t"))
+			value, rest = CutValue(strings.TrimLeft(after[1:], " \t"), ", \t")
 			name = strings.ToLower(name)
 			if _, twice := params[name]; !twice {
 				params[name] = value
@@ -37,10 +37,11 @@ func token(s string) (name, rest string) {
 	return s[:end], s[end:]
 }
 
-// tokenOrString cuts off a token or a quoted string (RFC 9110 5.6.4).
-func tokenOrString(s string) (value, rest string) {
+// CutValue cuts off the value of a parameter in a header: a quoted string (RFC 9110 5.6.4), or what is before the first of
+// the characters in ends.
+func CutValue(s, ends string) (value, rest string) {
 	if !strings.HasPrefix(s, `"`) {
-		end := strings.IndexAny(s, ", \t")
+		end := strings.IndexAny(s, ends)
 		if end < 0 {
 			return s, ""
 		}

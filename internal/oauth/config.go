@@ -122,8 +122,7 @@ func (c *Config) resolve(path string, address *string) error {
 		return errors.New("not an address")
 	}
 	if path == "api.url" {
-		written := *u
-		c.api = &written
+		c.api = new(*u)
 	}
 	if c.base != nil {
 		move(u, c.base)

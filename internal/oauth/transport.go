@@ -183,8 +183,7 @@ func (t *Transport) title(req *http.Request) string {
 
 // dress completes a request: tokencli's own headers unless the caller set them, and the token.
 func (t *Transport) dress(req *http.Request, token string, timer *timer) *http.Request {
-	u := *req.URL
-	req.URL = &u
+	req.URL = new(*req.URL)
 	for name, value := range map[string]string{"Accept": "application/json, */*;q=0.5", "User-Agent": cmp.Or(t.Client.UserAgent, "tokencli")} {
 		if _, set := req.Header[name]; !set {
 			req.Header.Set(name, value)

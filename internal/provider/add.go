@@ -37,8 +37,5 @@ func (c Catalog) Add(name, word, address string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(c.Dir, name+".yaml")
-	if err := safefile.Create(path, text); err != nil {
-		return "", err
-	}
-	return path, nil
+	return path, safefile.Create(path, text)
 }

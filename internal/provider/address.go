@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -10,10 +11,8 @@ import (
 // Origin returns the origin (RFC 6454) to which the credentials of the definition belong: that of the
 // token endpoint, else of the issuer, the resource or the API. It may hold placeholders.
 func (d *Definition) Origin() string {
-	for _, address := range []string{d.TokenURL(), d.Issuer, d.Resource, d.API.URL} {
-		if address != "" {
-			return originOf(address)
-		}
+	if address := cmp.Or(d.TokenURL(), d.Issuer, d.Resource, d.API.URL); address != "" {
+		return originOf(address)
 	}
 	return ""
 }

@@ -278,7 +278,7 @@ var framing = []string{"connection", "content-length", "host", "te", "trailer", 
 func (c *checker) headers(path string, headers map[string]string, holders []string) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		switch {
-		case !isToken(name):
+		case !IsToken(name):
 			c.add(path, "not the name of a header: %q", name)
 		case strings.ContainsFunc(headers[name], unicode.IsControl):
 			c.add(path+"."+name, "a header must not hold a line break or another control character")
@@ -289,8 +289,8 @@ func (c *checker) headers(path string, headers map[string]string, holders []stri
 	}
 }
 
-// isToken reports whether s can be the name of a header (RFC 9110 5.6.2).
-func isToken(s string) bool {
+// IsToken reports whether s is a token of HTTP, as methods and the names of headers are (RFC 9110 5.6.2).
+func IsToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	})

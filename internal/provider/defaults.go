@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -54,12 +55,7 @@ func (d *Definition) fillIn(name string) {
 func NewRequest() *Request { return &Request{Method: "POST", Encoding: "form"} }
 
 func (r *Request) fillIn(discovers bool) {
-	if r.Method == "" {
-		r.Method = "POST"
-	}
-	if r.Encoding == "" {
-		r.Encoding = "form"
-	}
+	r.Method, r.Encoding = cmp.Or(r.Method, "POST"), cmp.Or(r.Encoding, "form")
 	switch {
 	case r.ClientAuth != "":
 	case !r.standard():

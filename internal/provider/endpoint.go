@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -9,15 +10,13 @@ import (
 func (d *Definition) Clone() *Definition {
 	c := *d
 	if d.Authorize != nil {
-		a := *d.Authorize
-		c.Authorize = &a
+		c.Authorize = new(*d.Authorize)
 	}
 	copied := func(r *Request) *Request {
 		if r == nil {
 			return nil
 		}
-		another := *r
-		return &another
+		return new(*r)
 	}
 	c.Token = map[string]*Request{}
 	for name, r := range d.Token {
@@ -42,10 +41,6 @@ func (d *Definition) Addresses() map[string]*string {
 	for i := range d.WhoAmI {
 		all[fmt.Sprintf("whoami.%d.url", i)] = &d.WhoAmI[i].URL
 	}
-	for path, address := range all {
-		if *address == "" {
-			delete(all, path)
-		}
-	}
+	maps.DeleteFunc(all, func(_ string, address *string) bool { return *address == "" })
 	return all
 }

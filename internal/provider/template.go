@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -43,10 +44,8 @@ func (r *Rule) UnmarshalYAML(node *yaml.Node) error {
 // Hold reports whether a value is made with the placeholder, such as {code}.
 func (p Params) Hold(placeholder string) bool {
 	for _, values := range p {
-		for _, template := range values {
-			if strings.Contains(template, placeholder) {
-				return true
-			}
+		if slices.ContainsFunc(values, func(template string) bool { return strings.Contains(template, placeholder) }) {
+			return true
 		}
 	}
 	return false

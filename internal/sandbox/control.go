@@ -45,8 +45,7 @@ func (s *Server) Mint(provider, scopes, redirect string) (Pair, error) {
 		if t.expires.IsZero() {
 			return nil
 		}
-		utc := t.expires.UTC()
-		return &utc
+		return new(t.expires.UTC())
 	}
 	return Pair{
 		Provider: provider, AccessToken: p.access.value, RefreshToken: p.refresh.value,

@@ -127,8 +127,7 @@ func moneybirdToken(c *request) *reply {
 	}
 	var expiresIn *int64 // "In that case, an expires_in is given."
 	if !got.access.expires.IsZero() {
-		left := c.left(got.access)
-		expiresIn = &left
+		expiresIn = new(c.left(got.access))
 	}
 	return got.reply(struct {
 		AccessToken  string `json:"access_token"`
