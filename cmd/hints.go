@@ -33,6 +33,7 @@ var hints = [fail.Actions]string{
 	fail.DoShowProvider:          "tokencli provider show %s",
 	fail.DoCheckBaseURL:          "a redirect is never followed with a secret; if a base URL is set, check it",
 	fail.DoCheckClient:           "check the client id and secret; create or view them at: %s",
+	fail.DoCheckClientOrLogIn:    "check the client id and secret; create or view them at: %s; or tokencli login %s",
 	fail.DoCheckNetwork:          "check the network connection, and HTTPS_PROXY if a proxy is needed",
 	fail.DoCheckServer:           "make sure that a server runs at %s; if that is another machine, check the network connection and HTTPS_PROXY as well",
 	fail.DoCheckProxy:            "check HTTPS_PROXY and HTTP_PROXY",

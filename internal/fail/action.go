@@ -81,6 +81,8 @@ const (
 	DoCheckBaseURL
 	// DoCheckClient: check the client id and secret [where clients are created].
 	DoCheckClient
+	// DoCheckClientOrLogIn: check the client id and secret, or log in [where clients are created, account].
+	DoCheckClientOrLogIn
 	// DoCheckNetwork: check the network connection.
 	DoCheckNetwork
 	// DoCheckServer: check that a server runs at the address [host].

@@ -68,14 +68,14 @@ func (c *Client) judge(a *answer, object map[string]any) outcome {
 	switch {
 	case c.matches(rules.Retry, a, object):
 		return isBusy
-	case a.status == http.StatusTooManyRequests:
+	case a.status == http.StatusTooManyRequests, code == "temporarily_unavailable" && a.status < 500: // RFC 6749 4.1.2.1
 		return isBusy
 	case a.status == http.StatusServiceUnavailable:
 		if _, stated := c.retryAfter(a); stated {
 			return isBusy
 		}
 		return isUnknown // a bare 503 may come from a gateway whose server has seen the request
-	case a.status >= 500, a.status == http.StatusRequestTimeout, a.status == http.StatusProxyAuthRequired:
+	case a.status >= 500, code == "server_error", a.status == http.StatusRequestTimeout, a.status == http.StatusProxyAuthRequired:
 		return isUnknown
 	case a.status == http.StatusNotFound:
 		return isDenied

@@ -217,7 +217,7 @@ func (f *flight) run(ctx context.Context, a attempt, c *credential.Credential) (
 		case err == nil:
 			return f.commit(ctx, a, c, m, reply)
 		case m.Mint || !errors.As(err, &refusal) || !refusal.Ended:
-			return nil, err
+			return nil, f.advise(c, err)
 		}
 		// A refusal is believed only after the store was read once more: a process without our lock (on
 		// another machine with the same keychain) may have refreshed, logged in or revoked.
@@ -232,6 +232,15 @@ func (f *flight) run(ctx context.Context, a attempt, c *credential.Credential) (
 		}
 		c = now
 	}
+}
+
+// advise says what helps after a refusal that did not end the login: a client or a scope of the stored login that the
+// provider does not accept. A new login takes both from the settings.
+func (f *flight) advise(c *credential.Credential, err error) error {
+	if advice := fail.Advice(err); advice != nil && !f.Store.Traits().ReadOnly && (advice.Do == fail.DoCheckClient || advice.Do == fail.DoNarrowScopes) {
+		advice.Advise(fail.DoCheckClientOrLogIn, f.client.Definition.ClientPlace(), c.Account)
+	}
+	return err
 }
 
 // request sends the refresh token, or mints. After a failure that says what became of the refresh token, the

@@ -34,9 +34,8 @@ func (s *Session) Token(ctx context.Context, name account.Name, minTTL time.Dura
 	refreshed, err := s.refresher().Refresh(ctx, c, refresh.Want{MinTTL: minTTL})
 	switch {
 	case err == nil:
-		if !refreshed.Fresh(s.now(), minTTL) {
-			s.tell("warning: %s: tokens are valid for %s only, which is less than the %s that were asked for", name,
-				refreshed.AccessExpiresAt.Sub(refreshed.ObtainedAt).Round(time.Second), minTTL)
+		if life := refreshed.AccessExpiresAt.Sub(refreshed.ObtainedAt).Round(time.Second); life < minTTL && !refreshed.Fresh(s.now(), minTTL) {
+			s.tell("warning: %s: tokens are valid for %s only, which is less than the %s that were asked for", name, lasting(life), lasting(minTTL))
 		}
 		return refreshed, nil
 	case Unsaved(err) == nil && c.Fresh(s.now(), 0) && (fail.Is(err, fail.Unavailable) || fail.Is(err, fail.Store)):
