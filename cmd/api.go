@@ -79,7 +79,6 @@ errors inside a GraphQL answer), 6 for 429, 5xx and a redirect that was not foll
 	return c
 }
 
-// bind declares the flags.
 func (o *apiOptions) bind(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVarP(&o.request.Method, "method", "X", "", "use `METHOD` (default GET, or POST with --data)")

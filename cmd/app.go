@@ -163,7 +163,6 @@ func (a *app) reportAndContinue(first, err error) error {
 	return code
 }
 
-// say prints a message.
 func (a *app) say(text string) { fmt.Fprintf(a.stderr, "tokencli: %s\n", oneLine(text)) }
 
 // print writes an answer. A closed pipe or a full disk is a failure: a script must not continue with half a
@@ -206,7 +205,6 @@ func (a *app) open(change ...func(*session.Options)) (*session.Session, error) {
 	return s, err
 }
 
-// sessionOptions are the settings of a session.
 func (a *app) sessionOptions(set *settings) session.Options {
 	return session.Options{
 		Store:         set.Store,

@@ -49,7 +49,6 @@ contacts no provider.`,
 	}
 }
 
-// completionScript returns cobra's script for a shell.
 func completionScript(root *cobra.Command, shell string) (string, error) {
 	var script strings.Builder
 	var err error
@@ -165,7 +164,6 @@ func title(s *session.Session, provider string) string {
 	return redact.Printable(d.Title)
 }
 
-// completeProviders offers the providers.
 func (a *app) completeProviders(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := a.open()
 	if err != nil || len(given) > 0 {
@@ -197,7 +195,6 @@ func (a *app) completeScopes(_ *cobra.Command, given []string, word string) ([]s
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// completeInputs offers the names of the provider's inputs.
 func (a *app) completeInputs(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 	d := a.definitionOf(given)
 	if d == nil {
@@ -256,7 +253,6 @@ func programs(path, word string) []string {
 	return slices.Compact(names)
 }
 
-// completeOutputs offers the formats of `token` with what they print.
 func completeOutputs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var offers []string
 	for _, output := range outputs {

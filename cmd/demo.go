@@ -141,7 +141,6 @@ func (d *demo) makeUser() (func(), error) {
 	return func() { _, _ = stdin.Close(), keyboard.Close() }, nil
 }
 
-// line prints at once.
 func (d *demo) line(text string) {
 	d.write(text + "\n")
 }
@@ -160,7 +159,6 @@ func (d *demo) note(text string) {
 	}
 }
 
-// indented prints what a command prints.
 type indented struct {
 	*demo
 	inLine bool

@@ -131,7 +131,6 @@ func (a *app) exec(ctx context.Context, o execOptions) error {
 	return a.become(path, o.command, environ)
 }
 
-// tokenVariables returns the variable of each account.
 func (o *execOptions) tokenVariables() ([]string, error) {
 	variables := o.variables
 	switch {

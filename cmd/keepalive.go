@@ -116,7 +116,6 @@ func (a *app) keepaliveInstall(ctx context.Context, o keepaliveOptions) error {
 	return nil
 }
 
-// scheduler returns the scheduler of this system.
 func (a *app) scheduler() (*keepalive.Scheduler, error) {
 	return keepalive.Find(runtime.GOOS, stateDir(a.getenv), a.getenv)
 }
@@ -150,7 +149,6 @@ func (a *app) sayLeftOut(variables []string) {
 	}
 }
 
-// agree asks for a yes on the terminal.
 func (a *app) agree(ctx context.Context, question string) error {
 	ask := a.asker(ctx)
 	if ask == nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// maxToken bounds a token that is read from stdin.
 const maxToken = 1 << 20
 
 type loginOptions struct {
@@ -206,7 +205,6 @@ func (a *app) login(ctx context.Context, name account.Name, o loginOptions) erro
 	return nil
 }
 
-// parseInputs reads the values of --input.
 func parseInputs(list []string) (map[string]string, error) {
 	inputs := make(map[string]string, len(list))
 	for _, text := range list {

@@ -9,7 +9,6 @@ import (
 	"github.com/tokencli/tokencli/internal/terminal"
 )
 
-// printJSON prints an answer as indented JSON.
 func (a *app) printJSON(v any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -104,7 +104,6 @@ func (a *app) proxy(ctx context.Context, names []account.Name, flags proxyFlags)
 // variable is a line of the environment of a program that uses a proxy.
 type variable struct{ name, value string }
 
-// proxies are the proxies of one run.
 type proxies struct {
 	servers   []*http.Server
 	variables []variable

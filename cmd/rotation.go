@@ -11,7 +11,6 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-// discardFlag declares --discard-rotated.
 func discardFlag(f *pflag.FlagSet, discard *bool) {
 	f.BoolVar(discard, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
 }

@@ -143,7 +143,6 @@ func settingsIn(dir string, getenv func(string) string) (*settings, error) {
 	return s, err
 }
 
-// storeFrom returns which setting names the store.
 func storeFrom(getenv func(string) string, file *configFile) string {
 	switch {
 	case getenv(account.StoreVar) != "":

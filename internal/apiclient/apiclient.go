@@ -179,7 +179,6 @@ func (c *Client) call(r Request) (*call, error) {
 	return first, nil
 }
 
-// request makes the HTTP request of a call.
 func (h *call) request(ctx context.Context) (*http.Request, error) {
 	req := (&http.Request{Method: h.method, URL: h.url, Host: h.url.Host, Header: h.header.Clone()}).WithContext(ctx)
 	if h.body == nil {

@@ -127,7 +127,6 @@ func (h *call) with(name, value string) *call {
 	return &changed
 }
 
-// param returns a parameter of a query or a form.
 func param(query, name string) string {
 	values, _ := url.ParseQuery(query)
 	return values.Get(name)

@@ -85,7 +85,6 @@ func (c *Client) probe(ctx context.Context, probe provider.Probe) ([]Detail, err
 	return c.details(resp, text, probe)
 }
 
-// details reads the answer to a request.
 func (c *Client) details(resp *http.Response, text []byte, probe provider.Probe) ([]Detail, error) {
 	body, what := readJSON(text)
 	words := errorWords(resp, body, text)

@@ -81,7 +81,6 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// bench is one run.
 type bench struct {
 	options
 	ctx     context.Context // one run, one context
@@ -109,7 +108,6 @@ func (b *bench) close() {
 
 func (b *bench) tool(name string) string { return filepath.Join(b.bin, name) }
 
-// prepare starts the sandbox and logs in.
 func (b *bench) prepare() (err error) {
 	if b.home, err = os.MkdirTemp("", "tokencli-bench-"); err != nil {
 		return err

@@ -18,7 +18,6 @@ import (
 	"time"
 )
 
-// command is one of the things that are compared.
 type command struct {
 	name string
 	argv []string
@@ -149,7 +148,6 @@ func peak(ctx context.Context, self string, c *command) (float64, error) {
 	return kib / 1024, err
 }
 
-// showPeak runs a command and prints its peak in KiB.
 func showPeak(ctx context.Context, argv []string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	if err := cmd.Run(); err != nil {

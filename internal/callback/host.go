@@ -40,7 +40,6 @@ func lookup(environ []string, name string) string {
 	return ""
 }
 
-// hints say how the browser can reach this machine's port.
 func (h host) hints(port string) []string {
 	switch {
 	case h.codespaces:

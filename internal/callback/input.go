@@ -85,7 +85,6 @@ func linesOf(from io.Reader) func() (string, error) {
 	}
 }
 
-// pastes returns the channel of what is pasted.
 func (in *input) pastes() <-chan paste {
 	if in == nil {
 		return nil

@@ -141,7 +141,6 @@ func (r *Receiver) address(text string) (u *url.URL, is bool) {
 	return u, true
 }
 
-// shortURI returns host, port and path of the redirect URI.
 func (r *Receiver) shortURI() string {
 	_, short, _ := strings.Cut(r.uri, "://")
 	short, _, _ = strings.Cut(short, "?")

@@ -261,7 +261,6 @@ func (r *Receiver) Receive(ctx context.Context, authorizeURL string, validFor ti
 	}
 }
 
-// take handles one paste.
 func (r *Receiver) take(p paste) {
 	for _, res := range r.parsePasted(p) {
 		switch {
@@ -284,7 +283,6 @@ func (r *Receiver) fail(err error) (*Answer, error) {
 	return res.answer, res.err
 }
 
-// cancelled says why ctx is done.
 func (r *Receiver) cancelled(ctx context.Context) error {
 	var err *fail.Error
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

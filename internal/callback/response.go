@@ -19,7 +19,6 @@ type result struct {
 	rejection rejection
 }
 
-// decided reports whether the response decides the login.
 func (r result) decided() bool { return r.answer != nil || r.err != nil }
 
 // maxCode bounds a code. Real ones have less than 2,000 characters.

@@ -155,7 +155,6 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_ = send(w, status, []byte("tokencli: "+text+"\n"))
 }
 
-// send writes a whole response.
 func send(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -104,7 +104,6 @@ func checks() []check {
 	}
 }
 
-// run is one run.
 type run struct {
 	*Input
 	session  *session.Session

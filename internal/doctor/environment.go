@@ -13,7 +13,6 @@ import (
 
 const prefix = "TOKENCLI_"
 
-// providers returns the names of the providers.
 func (e *run) providers() []string {
 	names, _ := e.session.Catalog.Names() // an unreadable folder is a finding of another check
 	return names

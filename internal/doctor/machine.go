@@ -26,7 +26,6 @@ func (e *run) version(context.Context) []Finding {
 
 func (e *run) config(context.Context) []Finding { return e.Config }
 
-// definitions lints the user's definition files.
 func (e *run) definitions(context.Context) []Finding {
 	const check = "definitions"
 	dir := e.Session.DefinitionDir

@@ -38,7 +38,6 @@ func Check(token string) error {
 	return nil
 }
 
-// decode reads one part of a JWT.
 func decode(part string, into any) error {
 	text, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {

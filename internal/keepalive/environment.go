@@ -10,7 +10,6 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 )
 
-// variable is a variable of the environment.
 type variable struct{ name, value string }
 
 func (j *Job) add(name, value string) {

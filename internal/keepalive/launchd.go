@@ -14,7 +14,6 @@ import (
 //go:embed templates/launchd.plist
 var launchdAgent string
 
-// launchd is the launchd of the user.
 func launchd(home string) *Scheduler {
 	plist := path.Join(home, "Library/LaunchAgents", name+".plist")
 	domain := "gui/" + strconv.Itoa(os.Getuid())

@@ -86,7 +86,6 @@ func askSystemd(ctx context.Context, status *Status) {
 	}
 }
 
-// properties asks systemd about a unit.
 func properties(ctx context.Context, unit string, names ...string) (map[string]string, error) {
 	out, err := run(ctx, []string{"systemctl", "--user", "show", unit, "--property=" + strings.Join(names, ",")})
 	values := make(map[string]string)

@@ -13,7 +13,6 @@ type Registration struct {
 	Key        string // PEM or JWK, for provider.PrivateKeyJWT
 }
 
-// values adds the client to the values of a request.
 func (r Registration) values(more map[string]string) map[string]string {
 	more["client_id"], more["client_secret"], more["client_key"] = r.ID, r.Secret, r.Key
 	return more
@@ -25,7 +24,6 @@ type clientAuth interface {
 	authenticate(values map[string]string, params map[string][]string, header http.Header)
 }
 
-// clientAuthOf returns the way that a definition names.
 func clientAuthOf(word string) clientAuth {
 	switch word {
 	case provider.Basic:

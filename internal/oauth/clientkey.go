@@ -47,7 +47,6 @@ func (c *Client) audience(path string, r *provider.Request) string {
 	return c.Definition.TokenURL()
 }
 
-// keyAuth sends a client assertion.
 type keyAuth struct{}
 
 func (keyAuth) authenticate(values map[string]string, params map[string][]string, _ http.Header) {

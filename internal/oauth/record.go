@@ -16,7 +16,6 @@ type recording struct {
 	bytes []byte
 }
 
-// body returns what follows the header.
 func (r *recording) body() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -37,7 +37,6 @@ type unreadableBody struct{ err error }
 func (e *unreadableBody) Error() string { return e.err.Error() }
 func (e *unreadableBody) Unwrap() error { return e.err }
 
-// incoming is a body that is being received.
 type incoming struct {
 	ctx   context.Context
 	from  io.ReadCloser
@@ -131,7 +130,6 @@ func SetParam(query, name, value string) string {
 	return pair
 }
 
-// removeParam removes a parameter from a query.
 func removeParam(query, name string) string {
 	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
 		key, _, _ := strings.Cut(pair, "=")

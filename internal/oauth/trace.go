@@ -83,7 +83,6 @@ func (t tracer) response(resp *http.Response, err error) {
 	}
 }
 
-// body writes the body of a token endpoint's answer.
 func (t tracer) body(text []byte) {
 	if t.to == nil || len(text) == 0 {
 		return

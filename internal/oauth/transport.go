@@ -106,7 +106,6 @@ func (c *Client) notSentTo(u *url.URL) *Error {
 	return &Error{Unspent: true, Fail: fail.New(fail.Usage, "%s is not an address of %s's API; nothing was sent", redact.Scrub(provider.Origin(u), 80), c.Definition.Title)}
 }
 
-// repeatable reports whether a request can be sent again.
 func repeatable(req *http.Request) bool {
 	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil && req.ContentLength >= 0 && req.ContentLength <= maxRepeat
 }

@@ -41,7 +41,6 @@ func lineOf(err error) Finding {
 	return Finding{Line: line, Text: text}
 }
 
-// checker collects findings about one file.
 type checker struct {
 	root     *yaml.Node
 	findings []Finding
@@ -58,7 +57,6 @@ func (c *checker) add(path, format string, args ...any) {
 	c.findings = append(c.findings, Finding{Path: path, Line: c.line(path), Text: path + ": " + fmt.Sprintf(format, args...)})
 }
 
-// sorted returns the findings by line.
 func (c *checker) sorted() []Finding {
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return a.Line - b.Line })
 	return c.findings
@@ -235,7 +233,6 @@ func (c *checker) assertion(a *Assertion) {
 	}
 }
 
-// request checks one request that carries a credential.
 func (c *checker) request(d *Definition, k Kind, r *Request) {
 	known := d.placeholdersOf(k)
 	if r.URL != "" || k.Path != "authorize" && !d.Discovers() {
@@ -319,7 +316,6 @@ func (c *checker) template(path, template string, holders []string) bool {
 	return len(c.findings) == before
 }
 
-// api checks how the API is used.
 func (c *checker) api(d *Definition) {
 	a := d.API
 	if a.URL != "" && a.URL != d.Resource {

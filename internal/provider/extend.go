@@ -61,7 +61,6 @@ func (c Catalog) extend(check *checker, root *yaml.Node, s *source, chain []stri
 	return d, merged
 }
 
-// unusable says why a definition cannot be extended.
 func (c Catalog) unusable(name string, err error) string {
 	names, _ := c.Names()
 	return err.Error() + suggest(name, names)
@@ -105,7 +104,6 @@ func valueOf(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// without returns a mapping without some keys.
 func without(node *yaml.Node, keys ...string) *yaml.Node {
 	rest := *node
 	rest.Content = slices.Clone(node.Content)

@@ -31,7 +31,6 @@ type Catalog struct {
 	Dir string // the user's definitions, NAME.yaml; may be missing
 }
 
-// source is the text of one definition.
 type source struct {
 	name string
 	path string // empty for a built-in one

@@ -203,7 +203,6 @@ func (v *validator) mapping(path []string, node *yaml.Node, s *schema) {
 	}
 }
 
-// expected says what a value has to be.
 func expected(s *schema) string {
 	switch s.Pattern {
 	case "":

@@ -44,7 +44,6 @@ func (p *Proxy) Path() string {
 	return u.EscapedPath()
 }
 
-// server is a proxy that serves.
 type server struct {
 	*Proxy
 	api       *url.URL // paths below it are forwarded

@@ -74,7 +74,6 @@ func (m *matcher) readPlain(v view, found func(v view, encoded bool)) {
 	}
 }
 
-// unescape resolves the escapes of one kind.
 func (m *matcher) unescape(v view, kind byte) (out view, changed bool) {
 	marks := map[byte]string{'j': `\`, 'h': "&", 'p': "%", 'q': "%+"}[kind]
 	if !bytes.ContainsAny(v.bytes, marks) {

@@ -53,7 +53,6 @@ func Instant(t time.Time) *string {
 	return new(t.UTC().Format(time.RFC3339))
 }
 
-// runHook runs OnRotate.
 func (r *Refresher) runHook(ctx context.Context, c *credential.Credential, interrupted func()) error {
 	return r.RunHook(ctx, "on_rotate", r.OnRotate, c, interrupted)
 }
@@ -134,7 +133,6 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end ends the last line.
 func (l *lines) end() {
 	switch text := strings.TrimSpace(string(l.pending)); {
 	case l.tooLong:

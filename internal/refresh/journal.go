@@ -76,7 +76,6 @@ func (r *Refresher) writeJournal(name account.Name, j *tokenJournal) error {
 	return r.writeState(r.journalPath(name), text)
 }
 
-// find returns the entry of a token, or nil.
 func (j *tokenJournal) find(token string) *tokenEntry {
 	return j.entry(func(e tokenEntry) bool { return e.Token == token })
 }
@@ -94,7 +93,6 @@ func (j *tokenJournal) entry(match func(tokenEntry) bool) *tokenEntry {
 	return &j.Tokens[i]
 }
 
-// without returns a journal without the entry of a token.
 func (j *tokenJournal) without(token string) *tokenJournal {
 	c := *j
 	c.Tokens = slices.DeleteFunc(slices.Clone(j.Tokens), func(e tokenEntry) bool { return e.Token == token })

@@ -105,7 +105,6 @@ type attempt interface {
 	end()
 }
 
-// flight is one call of Refresh.
 type flight struct {
 	*Refresher
 	want   Want

@@ -10,7 +10,6 @@ import (
 	"time"
 )
 
-// access returns the token of a Bearer header.
 func (c *request) access() (*token, *problem) {
 	value, p := c.bearer()
 	if p != nil {

@@ -45,7 +45,6 @@ type ask struct {
 	expires  time.Time
 }
 
-// authorize handles the browser's first request.
 func (c *request) authorize(spec *authorizing) *reply {
 	q, p := parseForm(c.rawQuery, spec.lists...)
 	if p != nil {

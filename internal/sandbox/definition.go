@@ -79,13 +79,11 @@ type wanted struct {
 	Headers               map[string]string
 }
 
-// probe is a request that tells whose token it is.
 type probe struct {
 	Method, URL, JSON string
 	Show              []struct{ Path string }
 }
 
-// rule recognizes a refusal.
 type rule struct {
 	Status     int
 	Code, Text string
@@ -304,7 +302,6 @@ func splitAddress(address string) (path string, query url.Values) {
 	return rest[at:], query
 }
 
-// grants reports whether the definition has the grant.
 func (d *definition) grants(name string) bool {
 	if d.Grants == nil {
 		return d.Token[name] != nil || name == "static" && d.Static != nil

@@ -124,7 +124,6 @@ func (c *request) devicePage() *reply {
 	return c.srv.pages.device(c, q["user_code"]).why("asking the user for the code and consent")
 }
 
-// deviceDecided takes the answer of that page.
 func (c *request) deviceDecided() *reply {
 	v, p := c.values("form")
 	if p == nil {

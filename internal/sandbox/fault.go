@@ -52,7 +52,6 @@ const (
 	endDrop          // the connection is closed without one
 )
 
-// faultRule is a kind of fault as data.
 type faultRule struct {
 	handled   bool // by default
 	waitFirst bool

@@ -22,7 +22,6 @@ func graphQLErrors(message, code string) map[string]any {
 	}}}
 }
 
-// readGraphQL returns the query in the JSON envelope.
 func readGraphQL(body []byte) (string, error) {
 	var v struct {
 		Query         *string        `json:"query"`
@@ -40,7 +39,6 @@ func readGraphQL(body []byte) (string, error) {
 	return *v.Query, nil
 }
 
-// runGraphQL answers a query from the data.
 func runGraphQL(query string, root map[string]any) (map[string]any, error) {
 	fields, err := parseGraphQL(query)
 	if err != nil {
@@ -49,7 +47,6 @@ func runGraphQL(query string, root map[string]any) (map[string]any, error) {
 	return pick(fields, root)
 }
 
-// pick takes the asked-for fields out of the data.
 func pick(fields []field, data map[string]any) (map[string]any, error) {
 	out := map[string]any{}
 	for _, f := range fields {
@@ -176,7 +173,6 @@ func (r *graphQLReader) field(depth int) (field, error) {
 	return f, nil
 }
 
-// skipParens reads over arguments or variable definitions.
 func (r *graphQLReader) skipParens() error {
 	if r.peek() != "(" {
 		return nil

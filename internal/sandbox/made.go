@@ -18,7 +18,6 @@ type made struct {
 	keys   signingKeys
 }
 
-// makeDialect returns the dialect that a definition describes.
 func makeDialect(text []byte, now time.Time) (dialect, error) {
 	d, err := readDefinition(text)
 	if err != nil {
@@ -177,7 +176,6 @@ func (m *made) routes() []route {
 	return list
 }
 
-// authorize handles the browser's first request.
 func (m *made) authorize(c *request) *reply {
 	if m.d.Authorize.PAR {
 		return m.authorizePushed(c)
@@ -248,7 +246,6 @@ func (m *made) verifyAuthorize(c *request, q params, expected map[string]words) 
 	return m.verify(c, h)
 }
 
-// split returns the scopes that were asked for.
 func (m *made) split(asked string) []string {
 	return strings.FieldsFunc(asked, func(r rune) bool { return r == ' ' || strings.ContainsRune(m.d.Scopes.Separator, r) })
 }
@@ -452,7 +449,6 @@ func place(out map[string]any, path string, value any) {
 	out[parts[len(parts)-1]] = value
 }
 
-// device answers the device authorization request.
 func (m *made) device(c *request) *reply {
 	h, p := m.judge(c, m.d.DeviceAuthorization)
 	if p != nil {

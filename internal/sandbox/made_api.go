@@ -22,7 +22,6 @@ func variableName(name string) string {
 
 func (p probe) method() string { return cmp.Or(p.Method, http.MethodGet) }
 
-// access checks the token of a request to the API.
 func (m *made) access(c *request) *problem {
 	value, p := m.presented(c)
 	if p != nil {

@@ -45,7 +45,6 @@ func (k signingKeys) clientPEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// sign returns a JWT with the claims.
 func sign(key *ecdsa.PrivateKey, claims map[string]any) string {
 	part := func(v any) string {
 		raw, _ := json.Marshal(v) // texts and numbers
@@ -121,7 +120,6 @@ func audiences(claims map[string]any) []string {
 	return all
 }
 
-// asserts reports whether the request exchanges an assertion.
 func (w *wanted) asserts() bool { return w.kind == "jwt_bearer" || w.kind == "token_exchange" }
 
 const (

@@ -139,7 +139,6 @@ func (st *provider) newToken(now time.Time, value string, refresh bool, f *famil
 	return t
 }
 
-// issue makes the tokens of a new authorization.
 func (st *provider) issue(now time.Time, f *family) pair {
 	return pair{
 		access:  st.newToken(now, st.newAccess(), false, f, st.lives.access),
@@ -215,7 +214,6 @@ func (st *provider) redeem(now time.Time, value string, redirect *string, mismat
 	return k, nil
 }
 
-// client checks the two halves of the client's credentials.
 func (st *provider) client(id, secret string) *problem {
 	switch {
 	case id != st.clientID:

@@ -160,7 +160,6 @@ func match(pattern, path string) (map[string]string, bool) {
 	return vars, true
 }
 
-// query returns the parameters of the URL.
 func (c *request) query() (params, *problem) { return parseForm(c.rawQuery) }
 
 // values returns the parameters of the body. The Content-Type has to be one of the encodings ("form",
@@ -329,7 +328,6 @@ func (c *request) basicParts() (user, pass string, p *problem) {
 	return user, pass, nil
 }
 
-// bearer returns the token of an Authorization: Bearer header.
 func (c *request) bearer() (string, *problem) {
 	if n := len(c.header.Values("Authorization")); n != 1 {
 		return "", bad(badToken, "the call needs one Authorization: Bearer header")

@@ -58,7 +58,6 @@ func (p *plan) adviseDevice(err error) error {
 	return err
 }
 
-// waiting bounds the wait for the user.
 func (p *plan) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	if p.flags.Timeout == 0 {
 		return context.WithCancel(ctx)

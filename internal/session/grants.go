@@ -49,7 +49,6 @@ func (p *plan) takesScopes() bool {
 	return d.Params(provider.KindAt(path), request).Hold("{scope}")
 }
 
-// mint obtains a token without the user.
 func (p *plan) mint(ctx context.Context) (*credential.Credential, error) {
 	scopes := p.scopes()
 	if err := p.register(ctx, "", scopes); err != nil {

@@ -52,7 +52,6 @@ func (l *lookup) knowsInputs(given map[string]string) error {
 	return nil
 }
 
-// input finds the value of one input.
 func (l *lookup) input(input provider.Input) (string, error) {
 	setting := account.InputSetting(input.Name)
 	variable := l.name.Var(setting)

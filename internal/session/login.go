@@ -207,7 +207,6 @@ func (p *plan) nameHosts() {
 	}
 }
 
-// run makes the login and keeps it.
 func (p *plan) run(ctx context.Context) (*credential.Credential, error) {
 	if p.grant == credential.AuthorizationCode && p.flags.RefreshToken == "" {
 		return p.authorize(ctx) // the browser's page waits until it is kept
@@ -232,7 +231,6 @@ func (p *plan) run(ctx context.Context) (*credential.Credential, error) {
 	return c, p.keep(ctx, c)
 }
 
-// keep saves a new login, or hands it over.
 func (p *plan) keep(ctx context.Context, c *credential.Credential) error {
 	p.kept = true
 	if len(p.flags.HandOver) > 0 {

@@ -147,7 +147,6 @@ func (l *lookup) chosenScopes() []string {
 
 func split(lists []string) []string { return credential.SplitScopes(strings.Join(lists, " ")) }
 
-// without returns the scopes that are not among others.
 func without(scopes, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return slices.Contains(others, scope) })
 }

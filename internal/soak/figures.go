@@ -89,7 +89,6 @@ func quantile(values []time.Duration, q float64) time.Duration {
 	return sorted[int(q*float64(len(sorted)-1))]
 }
 
-// report prints the table.
 func report(w io.Writer, seed uint64, took time.Duration, rigs []*rig) {
 	fmt.Fprintf(w, "\n%s, seed %d\n\n", took.Round(time.Second), seed)
 	row := func(name string, cell func(*rig) string) {

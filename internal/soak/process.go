@@ -12,7 +12,6 @@ import (
 	"time"
 )
 
-// process is one run of tokencli.
 type process struct {
 	number  int
 	args    []string
@@ -95,7 +94,6 @@ func (p *process) wait() { <-p.done }
 
 func (p *process) token() string { return strings.TrimSpace(p.stdout.text.String()) }
 
-// crowd waits for many processes.
 type crowd struct {
 	mu   sync.Mutex
 	list []*process

@@ -86,7 +86,6 @@ func (e Env) Get(ctx context.Context, name account.Name) (*credential.Credential
 	return c, nil
 }
 
-// read returns what the account's variables hold.
 func (e Env) read(name account.Name) (*credential.Credential, error) {
 	values := make(map[string]string)
 	for _, setting := range []string{

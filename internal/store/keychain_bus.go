@@ -165,7 +165,6 @@ func (b *bus) call(destination string, path dbus.ObjectPath, iface, member strin
 	return b.serial, nil
 }
 
-// flush sends what was queued.
 func (b *bus) flush() error {
 	defer b.out.Reset()
 	_, err := b.conn.Write(b.out.Bytes())

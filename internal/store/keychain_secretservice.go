@@ -320,7 +320,6 @@ func (s *secretService) find(ctx context.Context, user string) (dbus.ObjectPath,
 	return locked[0], s.unlock(ctx, locked[0])
 }
 
-// text returns the text of an item.
 func (s *secretService) text(ctx context.Context, item dbus.ObjectPath) (string, error) {
 	body, err := s.callUnlocked(ctx, item, itemIface, "GetSecret", s.session)
 	if err != nil {

@@ -14,7 +14,6 @@ const itemLimit = 2560
 // mayAsk says that no call waits for the user.
 const mayAsk = false
 
-// explainKeychain says what an error of the Credential Manager means.
 func explainKeychain(err error) error {
 	if errors.Is(err, windows.ERROR_NO_SUCH_LOGON_SESSION) {
 		return unusable(err, "this logon session has no Credential Manager, as over SSH or in a service")

@@ -203,7 +203,6 @@ func (v *Vault) Prove(ctx context.Context, name account.Name) error {
 	return nil
 }
 
-// read reads the record and remembers it.
 func (v *Vault) read(ctx context.Context, name account.Name, consistent bool) (*vaultRecord, error) {
 	if err := usable(ctx, name); err != nil {
 		return nil, err

@@ -102,7 +102,6 @@ func (c *vaultClient) logIn(ctx context.Context) (string, error) {
 	return reply.Auth.Token, nil
 }
 
-// proof returns what a login sends.
 func (c *vaultClient) proof(ctx context.Context) (map[string]string, error) {
 	s := c.settings
 	if s.auth == "approle" {
@@ -136,7 +135,6 @@ func readServiceAccount() (string, error) {
 	return account.Clean(serviceAccountToken, string(text))
 }
 
-// githubToken gets the ID token of a GitHub Actions job.
 func (s *vaultSettings) githubToken(ctx context.Context) (string, error) {
 	source := jwt.Source{From: jwt.FromGitHub, Audience: s.audience, Getenv: s.getenv, HTTP: &http.Client{Transport: transport(nil)}}
 	defer source.HTTP.CloseIdleConnections()

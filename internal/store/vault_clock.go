@@ -20,7 +20,6 @@ type vaultClock struct {
 	once  sync.Once    // warns
 }
 
-// now returns the time.
 func (c *vaultClock) now() time.Time { return c.local().Add(time.Duration(c.ahead.Load())) }
 
 // compare compares the clocks by the date of an answer whose request was sent at a time of this machine. The server

@@ -39,7 +39,6 @@ type vaultClient struct {
 	noForward bool   // the server answers 400 to X-Vault-Inconsistent
 }
 
-// request is one request to Vault.
 type request struct {
 	method string
 	path   string // below /v1/
@@ -223,7 +222,6 @@ func (c *vaultClient) stopForwarding() bool {
 	return stopped
 }
 
-// base returns the path of the metadata of all accounts.
 func (c *vaultClient) base() string { return c.settings.mount + "/metadata/" + c.settings.path + "/" }
 
 // path returns the path of an account's record in one of the trees of the engine: data, metadata, destroy.
@@ -233,7 +231,6 @@ func (c *vaultClient) path(tree string, name account.Name) string {
 
 func (c *vaultClient) metadata(name account.Name) string { return c.path("metadata", name) }
 
-// read reads a record.
 func (c *vaultClient) read(ctx context.Context, name account.Name, consistent bool) (*vaultRecord, error) {
 	path := c.path("data", name)
 	answer, err := c.send(ctx, request{method: http.MethodGet, path: path, consistent: consistent})

@@ -127,7 +127,6 @@ func (c capabilities) missing(path string, wanted ...string) []string {
 	})
 }
 
-// capabilities returns what the token may do on these paths.
 func (c *vaultClient) capabilities(ctx context.Context, paths ...string) (capabilities, error) {
 	answer, err := c.send(ctx, request{method: http.MethodPost, path: capabilitiesSelf, body: map[string]any{"paths": paths}})
 	if err != nil {
