@@ -55,6 +55,9 @@ func CheckHost(host string) error {
 
 // allow returns a failure unless the address is one of the hosts and is secure.
 func allow(scheme, host string, hosts []string) error {
+	if scheme == "" || host == "" {
+		return fail.New(fail.Usage, "the request of the calling tool does not name protocol and host")
+	}
 	if !listed(scheme, host, hosts) {
 		return fail.New(fail.Usage, "this helper is not set up for %s", redact.Scrub(host, 80))
 	}

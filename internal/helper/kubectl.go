@@ -77,7 +77,7 @@ func (k *Kubectl) version() (string, error) {
 		return info.APIVersion, nil
 	}
 	u, err := url.Parse(info.Spec.Cluster.Server)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return "", fail.New(fail.Usage, "KUBERNETES_EXEC_INFO holds an invalid cluster address")
 	}
 	return info.APIVersion, checkSecure(u.Scheme, u.Host)

@@ -44,13 +44,19 @@ type incoming struct {
 	timer *timer
 	end   func()
 	n     int64
+	// complete is called when the body has ended, and the trailers are there.
+	complete func()
 }
 
 func (i *incoming) Read(p []byte) (int, error) {
 	n, err := i.from.Read(p)
 	i.n += int64(n)
 	i.timer.more()
-	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		i.complete()
 		return n, err
 	}
 	cause := context.Cause(i.ctx)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -126,7 +128,7 @@ func (c *Client) ownAPI(u *url.URL) bool {
 
 // send sends a request with a token; "": without one.
 func (t *Transport) send(req *http.Request, token string) (*http.Response, error) {
-	bound, cancel := context.WithCancelCause(req.Context())
+	bound, cancel := context.WithCancelCause(withoutHints(req.Context()))
 	timer := newTimer(t.Wait, func() { cancel(context.DeadlineExceeded) })
 	var resp *http.Response
 	once := func() (*answer, error) {
@@ -135,7 +137,9 @@ func (t *Transport) send(req *http.Request, token string) (*http.Response, error
 			resp = nil
 		}
 		asked := t.Client.now()
-		got, err := t.Client.do(t.dress(req.Clone(bound), token, timer), []string{token}) //nolint:bodyclose // the caller closes it
+		sent := t.dress(req.Clone(bound), token, timer)
+		sent.Trailer = req.Trailer                     // it is filled in while the body is read
+		got, err := t.Client.do(sent, []string{token}) //nolint:bodyclose // the caller closes it
 		if err != nil {
 			if cause := context.Cause(bound); cause != nil {
 				err = cause
@@ -169,8 +173,21 @@ func (t *Transport) send(req *http.Request, token string) (*http.Response, error
 	t.mask(resp, token)
 	resp.Request = req.WithContext(context.WithValue(req.Context(), tokenKey{}, token))
 	timer.restart(t.Idle)
-	resp.Body = &incoming{ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) }}
+	resp.Body = &incoming{ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) },
+		complete: func() { t.maskHeader(resp.Trailer, token) }}
 	return resp, nil
+}
+
+// withoutHints takes the headers from the informational answers (RFC 9110 15.2) that the caller is told of: they may
+// hold the token, and addresses of the API.
+func withoutHints(ctx context.Context) context.Context {
+	if trace := httptrace.ContextClientTrace(ctx); trace == nil || trace.Got1xxResponse == nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
+		clear(header) // before the trace of the caller, which is called next, sees it
+		return nil
+	}})
 }
 
 func (t *Transport) title(req *http.Request) string {
@@ -213,11 +230,17 @@ func (t *Transport) mask(resp *http.Response, token string) {
 		return
 	}
 	resp.Status = t.masked.clean(resp.Status, token)
-	for _, header := range []http.Header{resp.Header, resp.Trailer} {
-		for _, values := range header {
-			for i := range values {
-				values[i] = t.masked.clean(values[i], token)
-			}
+	t.maskHeader(resp.Header, token)
+	t.maskHeader(resp.Trailer, token)
+}
+
+func (t *Transport) maskHeader(header http.Header, token string) {
+	if token == "" {
+		return
+	}
+	for _, values := range header {
+		for i := range values {
+			values[i] = t.masked.clean(values[i], token)
 		}
 	}
 }

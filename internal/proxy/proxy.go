@@ -136,7 +136,7 @@ func isLocal(r *http.Request) bool {
 		return false
 	}
 	_, port, _ := net.SplitHostPort(addr.String())
-	return r.URL.Host == addr.String() || r.URL.Host == net.JoinHostPort("localhost", port)
+	return r.URL.Host == addr.String() || strings.EqualFold(r.URL.Host, net.JoinHostPort("localhost", port))
 }
 
 // maxKept is the size of the largest body that is kept, to be sent again with another token.
@@ -159,6 +159,7 @@ func keepBody(w http.ResponseWriter, r *http.Request) *refusal {
 func (s *server) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = s.api.Scheme, s.api.Host
 	r.Out.Host = ""
+	r.Out.Trailer = r.In.Trailer // it is filled in while the body is read
 	// The program's own headers, or none, are passed on.
 	for _, name := range []string{"User-Agent", "Accept"} {
 		if _, ok := r.Out.Header[name]; !ok {

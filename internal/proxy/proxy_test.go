@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/http/httputil"
+	"net/textproto"
 	"net/url"
 	"runtime"
 	"strings"
@@ -131,6 +133,39 @@ func TestStreams(t *testing.T) {
 	req.Header.Set("Expect", "100-continue")
 	if got := text(t, send(t, req).Body); got != "body" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What comes before an answer and after it holds no token either. What comes after a request reaches the API.
+func TestTrailersAndEarlyHints(t *testing.T) {
+	var arrived string
+	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived = string(body) + " " + r.Trailer.Get("X-Sum")
+		w.Header().Set("Link", "</v2/?t="+realToken+">; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Link")
+		w.Header().Set("Trailer", "X-Sum, X-Echo")
+		_, _ = io.WriteString(w, "done")
+		w.Header().Set("X-Sum", "3")
+		w.Header().Set("X-Echo", realToken)
+	}), nil)
+	req := request(t, http.MethodPost, address, io.MultiReader(strings.NewReader("body"))) // of unknown length
+	req.Trailer = http.Header{"X-Sum": {"2"}}
+	early := 0
+	req = req.WithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+		if early = code; len(header) > 0 {
+			t.Errorf("%d with %v", code, header)
+		}
+		return nil
+	}}))
+	resp := send(t, req)
+	body := text(t, resp.Body)
+	if arrived != "body 2" || body != "done" || early != http.StatusEarlyHints {
+		t.Errorf("%q arrived, %q came back after a %d", arrived, body, early)
+	}
+	if sum, echo := resp.Trailer.Get("X-Sum"), resp.Trailer.Get("X-Echo"); sum != "3" || echo == "" || strings.Contains(echo, realToken) {
+		t.Errorf("trailers: %v", resp.Trailer)
 	}
 }
 
