@@ -31,7 +31,11 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 		return nil, err
 	}
 	if c.Grant == credential.Static {
-		return nil, fail.New(fail.Usage, "%s is a static token, which cannot be refreshed", name).Advise(fail.DoReplaceToken, name)
+		e := fail.New(fail.Usage, "%s is a static token, which cannot be refreshed", name).Advise(fail.DoReplaceToken, name)
+		if r.Store.Traits().ReadOnly {
+			e.Advise(fail.DoSetVariable, name.Var(account.AccessToken)+" to a valid token")
+		}
+		return nil, e
 	}
 	if err := r.CheckUse(c, d); err != nil {
 		return nil, err
