@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
@@ -87,9 +88,25 @@ func (o *execOptions) parse(cmd *cobra.Command, args []string) (err error) {
 		problem = "which command? it comes after --"
 	default:
 		o.command = args[dash:]
+		if err == nil && !o.byProxy {
+			err = withoutProxy(cmd.Flags())
+		}
 		return err
 	}
 	return usage("%s", problem).WithHint("tokencli exec ACCOUNT... -- CMD ARG...")
+}
+
+// withoutProxy refuses the flags that only --proxy obeys: without it the command would get a token that they do not limit.
+func withoutProxy(f *pflag.FlagSet) error {
+	of := new(pflag.FlagSet)
+	new(proxyFlags).declare(of)
+	var err error
+	of.VisitAll(func(flag *pflag.Flag) {
+		if err == nil && f.Changed(flag.Name) {
+			err = usage("--%s has an effect only with --proxy", flag.Name)
+		}
+	})
+	return err
 }
 
 // exec runs the command. Every mistake in it is found before a token is fetched.

@@ -24,18 +24,39 @@ import (
 // proxyFlags are the flags of `proxy` and of `exec --proxy`.
 type proxyFlags struct {
 	listen   []string
-	envFile  string
+	envFile  fileFlag
 	allow    []string
 	readOnly bool
-	audit    string
+	audit    fileFlag
+	// These are flags of `exec` alone.
+	minTTL         minTTL
+	discardRotated bool
 }
+
+// fileFlag is the value of a flag that names a file. An empty one, such as that of a variable that is not set, is a
+// mistake.
+type fileFlag string
+
+// Set is of pflag.Value.
+func (f *fileFlag) Set(s string) error {
+	if s == "" {
+		return errors.New("expected the name of a file")
+	}
+	*f = fileFlag(s)
+	return nil
+}
+
+func (f *fileFlag) String() string { return string(*f) }
+
+// Type is of pflag.Value.
+func (*fileFlag) Type() string { return "string" }
 
 func (p *proxyFlags) declare(f *pflag.FlagSet) {
 	f.StringArrayVar(&p.listen, "listen", nil, "listen on `ADDRESS` (127.0.0.1:PORT) instead of a free port; with several accounts, repeat it for each, in the same order")
-	f.StringVar(&p.envFile, "env-file", "", "write the variables to the new `FILE` when the proxy listens, instead of printing them")
+	f.Var(&p.envFile, "env-file", "write the variables to the new `FILE` when the proxy listens, instead of printing them")
 	f.StringArrayVar(&p.allow, "allow", nil, "forward only requests that match `RULE`, such as 'GET /v2/**'; may be repeated")
 	f.BoolVar(&p.readOnly, "read-only", false, "forward only GET, HEAD and OPTIONS, and what --allow adds")
-	f.StringVar(&p.audit, "audit", "", "append a JSON line for each request to `FILE`")
+	f.Var(&p.audit, "audit", "append a JSON line for each request to `FILE`")
 }
 
 func (a *app) proxyCommand() *cobra.Command {
@@ -173,17 +194,17 @@ func (a *app) startProxies(ctx context.Context, names []account.Name, flags prox
 			}
 		}
 	}
-	s, err := a.open()
+	s, err := a.open(func(so *session.Options) { so.DiscardRotated = flags.discardRotated })
 	if err != nil {
 		return nil, err
 	}
 	p := &proxies{broken: make(chan error, len(names))}
-	audit, err := a.openAudit(p, flags.audit)
+	audit, err := a.openAudit(p, string(flags.audit))
 	if err == nil {
-		err = a.serveProxies(ctx, p, s, names, flags.listen, proxy.Proxy{Rules: rules, Audit: audit, Failed: a.reportOnce()})
+		err = a.serveProxies(ctx, p, s, names, flags, proxy.Proxy{Rules: rules, Audit: audit, Failed: a.reportOnce()})
 	}
 	if err == nil && flags.envFile != "" {
-		err = p.writeEnv(flags.envFile)
+		err = p.writeEnv(string(flags.envFile))
 	}
 	if err != nil {
 		p.stop()
@@ -205,7 +226,7 @@ func (p *proxyFlags) rules() (proxy.Rules, error) {
 }
 
 // serveProxies starts the servers; like holds what they have in common.
-func (a *app) serveProxies(ctx context.Context, p *proxies, s *session.Session, names []account.Name, listen []string, like proxy.Proxy) error {
+func (a *app) serveProxies(ctx context.Context, p *proxies, s *session.Session, names []account.Name, flags proxyFlags, like proxy.Proxy) error {
 	set, err := a.settings()
 	if err != nil {
 		return err
@@ -217,7 +238,7 @@ func (a *app) serveProxies(ctx context.Context, p *proxies, s *session.Session, 
 		}
 		one := like
 		one.Account, one.Key = name.String(), proxy.NewKey()
-		if one.Transport, err = s.Transport(ctx, name, set.MinTTL); err != nil {
+		if one.Transport, err = s.Transport(ctx, name, flags.minTTL.or(set.MinTTL)); err != nil {
 			return err
 		}
 		server, err := one.Server()
@@ -228,8 +249,8 @@ func (a *app) serveProxies(ctx context.Context, p *proxies, s *session.Session, 
 			return err
 		}
 		address := "127.0.0.1:0"
-		if len(listen) > 0 {
-			address = listen[i]
+		if len(flags.listen) > 0 {
+			address = flags.listen[i]
 		}
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
@@ -307,6 +328,7 @@ func (a *app) execByProxy(ctx context.Context, o execOptions) error {
 	if err != nil {
 		return err
 	}
+	o.proxy.minTTL, o.proxy.discardRotated = o.minTTL, o.discardRotated
 	p, err := a.startProxies(ctx, o.names, o.proxy)
 	if err != nil {
 		return err

@@ -160,6 +160,23 @@ func move(u, base *url.URL) {
 	u.Scheme, u.Host, u.Path = base.Scheme, base.Host, path+u.Path
 }
 
+// Endpoints returns the addresses of the authorization server, as far as they are known.
+func (c *Config) Endpoints() []string {
+	var all []string
+	for path, address := range c.Definition.Addresses() {
+		if path != "api.url" && !strings.HasPrefix(path, "whoami") {
+			all = append(all, *address)
+		}
+	}
+	if c.pushURL != "" {
+		all = append(all, c.pushURL)
+	}
+	if c.RegistrationEndpoint != "" {
+		all = append(all, c.moved(c.RegistrationEndpoint))
+	}
+	return all
+}
+
 // CanRefresh reports whether the provider has refresh tokens.
 func (c *Config) CanRefresh() bool { return c.Definition.Token[provider.Refresh] != nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,7 +196,7 @@ func TestMetadataCompletesADefinition(t *testing.T) {
 		return &Metadata{
 			AuthorizationEndpoint: "https://as.example/a", TokenEndpoint: "https://as.example/t", RevocationEndpoint: "https://as.example/r",
 			UserinfoEndpoint: "https://as.example/u", ClientAuth: []string{"client_secret_post"},
-			PAREndpoint: "https://as.example/p", RequirePAR: true,
+			PAREndpoint: "https://as.example/p", RequirePAR: true, RegistrationEndpoint: "https://as.example/reg",
 		}, nil
 	}
 	c, err := Resolve(t.Context(), d, nil, discover, Base{})
@@ -214,6 +215,10 @@ func TestMetadataCompletesADefinition(t *testing.T) {
 	}
 	if !c.Definition.Authorize.PAR || c.pushURL != "https://as.example/p" {
 		t.Errorf("requests are pushed to %q: %t", c.pushURL, c.Definition.Authorize.PAR)
+	}
+	endpoints := slices.Sorted(slices.Values(c.Endpoints()))
+	if got := strings.ReplaceAll(strings.Join(slices.Compact(endpoints), " "), "https://as.example", ""); got != "/a /p /r /reg /t" {
+		t.Errorf("endpoints %s", got)
 	}
 	if d.Token != nil || d.Authorize != nil {
 		t.Error("the definition itself was changed")

@@ -174,7 +174,7 @@ func (c *Client) Unregister(ctx context.Context, r credential.Registration) (gon
 }
 
 // moved returns an address that metadata or a registration names, moved to the base URL.
-func (c *Client) moved(address string) string {
+func (c *Config) moved(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || c.base == nil {
 		return address

@@ -60,13 +60,10 @@ func (p *Proxy) Server() (*http.Server, error) {
 			Advise(fail.DoShowProvider, config.Definition.Name)
 	}
 	s := &server{Proxy: p, api: api, present: config.Presentation}
-	for path, address := range config.Definition.Addresses() {
-		if path == "api.url" || strings.HasPrefix(path, "whoami") {
-			continue
-		}
+	for _, address := range config.Endpoints() {
 		// An endpoint at the API's own address (GraphQL with a login mutation, say) cannot be told apart, and
 		// one that is not below it is not reached.
-		u, err := url.Parse(*address)
+		u, err := url.Parse(address)
 		if err == nil && u.Host == api.Host && strings.HasPrefix("/"+canonical(u.Path), strings.TrimSuffix("/"+canonical(api.Path), "/")+"/") {
 			s.endpoints = append(s.endpoints, canonical(u.Path))
 		}

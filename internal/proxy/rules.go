@@ -26,7 +26,7 @@ func ParseRule(text string) (Rule, error) {
 	method, path, ok := strings.Cut(strings.TrimSpace(text), " ")
 	path = strings.TrimSpace(path)
 	shown := redact.Scrub(text, 80)
-	if !ok || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?# ") {
+	if !ok || !isMethod(method) || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?# ") {
 		return Rule{}, fail.New(fail.Usage, "invalid rule %q: expected METHOD /PATH, such as GET /v2/**", shown)
 	}
 	segments := strings.Split(path[1:], "/")
@@ -42,6 +42,13 @@ func ParseRule(text string) (Rule, error) {
 		}
 	}
 	return Rule{Method: strings.ToUpper(method), path: segments}, nil
+}
+
+// isMethod reports whether a rule can have this method: * for any, or the name of one.
+func isMethod(s string) bool {
+	return s == "*" || s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+	})
 }
 
 func (r Rule) allows(method string, path []string) bool {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tokencli/tokencli/internal/fail"
 )
 
 func TestRules(t *testing.T) {
@@ -42,6 +44,14 @@ func TestRules(t *testing.T) {
 		method, path, _ := strings.Cut(test.to, " ")
 		if got := test.rules.check(&http.Request{Method: method, URL: parse(t, path)}) == nil; got != test.want {
 			t.Errorf("%s, read-only %t: %t", test.to, test.rules.ReadOnly, got)
+		}
+	}
+}
+
+func TestRulesThatCannotMatch(t *testing.T) {
+	for _, text := range []string{"", "GET", "/v2", "GET v2", "GET,POST /v2", "** /v2", "G*T /v2", "GET /v2/*x", "GET /**/x", "GET /a/../b", "GET /%61", "GET /a//b", "GET /a?b"} {
+		if _, err := ParseRule(text); !fail.Is(err, fail.Usage) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
