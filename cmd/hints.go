@@ -73,7 +73,7 @@ var hints = [fail.Actions]string{
 	fail.DoRevokeThere:           "keep that one, or end it first: TOKENCLI_STORE=%s tokencli revoke %s",
 	fail.DoTryAgain:              "try again",
 	fail.DoRestoreFile:           "restore %s from a backup, or delete it and log in again",
-	fail.DoSetInstead:            "it was encrypted with another setting: set %s and unset %s",
+	fail.DoSetInstead:            "set %s and unset %s",
 	fail.DoSetOldKey:             "set %s to the key or passphrase that it was encrypted with; if that is lost, delete %s and log in again",
 	fail.DoInitFile:              "`tokencli store init file` makes a key and says what to set",
 	fail.DoWriteFullPath:         "write the path of %s in full",

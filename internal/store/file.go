@@ -235,14 +235,18 @@ func decrypt(name account.Name, path string, record []byte, keys *fileKeys) (*cr
 			Advise(fail.DoRestoreFile, path)
 	case errors.As(err, &noMatch):
 		byPassphrase := slices.Contains(noMatch.StanzaTypes, "scrypt")
-		failure := fail.New(fail.Store, "%s cannot be decrypted with %s", path, keys.setting)
+		other := ""
 		switch {
 		case byPassphrase && keys.setting == account.FileKey:
-			return nil, failure.Advise(fail.DoSetInstead, account.FilePassphrase, account.FileKey)
+			other = account.FilePassphrase
 		case !byPassphrase && keys.setting == account.FilePassphrase:
-			return nil, failure.Advise(fail.DoSetInstead, account.FileKey, account.FilePassphrase)
+			other = account.FileKey
 		}
-		return nil, failure.Advise(fail.DoSetOldKey, keys.setting, path)
+		if other != "" {
+			return nil, fail.New(fail.Store, "%s cannot be decrypted with %s: it was encrypted with %s", path, keys.setting, other).
+				Advise(fail.DoSetInstead, other, keys.setting)
+		}
+		return nil, fail.New(fail.Store, "%s cannot be decrypted with %s", path, keys.setting).Advise(fail.DoSetOldKey, keys.setting, path)
 	case err != nil:
 		return nil, fail.New(fail.Store, "%s is damaged, or tokencli did not write it", path).
 			Advise(fail.DoRestoreFile, path)
