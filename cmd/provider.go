@@ -112,11 +112,11 @@ when they expire. What no source says is listed as unknown, with what tokencli a
 			case asYAML:
 				return a.print(string(source))
 			case asJSON:
-				var v map[string]any
-				if err := yaml.Unmarshal(source, &v); err != nil {
+				definition, err := written(source)
+				if err != nil {
 					return fail.New(fail.Usage, "%s cannot be read: %w", args[0], err)
 				}
-				return a.printJSON(v)
+				return a.printJSON(definition)
 			}
 			return a.showProvider(c.Context(), s, args[0])
 		},
@@ -125,6 +125,28 @@ when they expire. What no source says is listed as unknown, with what tokencli a
 	f.BoolVar(&asJSON, "json", false, "print the definition as JSON")
 	f.BoolVar(&asYAML, "yaml", false, "print the definition as it is written, comments included")
 	return c
+}
+
+// written returns a YAML document with its dates as they are written: JSON has no dates, and the schema of a
+// definition wants days.
+func written(source []byte) (map[string]any, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(source, &document); err != nil {
+		return nil, err
+	}
+	var keepDates func(*yaml.Node)
+	keepDates = func(n *yaml.Node) {
+		if n.Tag == "!!timestamp" {
+			n.Tag = "!!str"
+		}
+		for _, child := range n.Content {
+			keepDates(child)
+		}
+	}
+	keepDates(&document)
+	var v map[string]any
+	err := document.Decode(&v)
+	return v, err
 }
 
 func (a *app) showProvider(ctx context.Context, s *session.Session, name string) error {
