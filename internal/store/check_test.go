@@ -45,7 +45,7 @@ func TestOthersHaveLogins(t *testing.T) {
 	mustPut(t, f, sample(mollie, 1))
 	others("keychain", "file")
 	others("file")
-	if err := (Names{Dir: f.Dir}).Add(shopB); err != nil {
+	if err := (Names{Dir: f.Dir, Folder: "names"}).Add(shopB); err != nil {
 		t.Fatal(err)
 	}
 	others("vault", "file", "keychain")

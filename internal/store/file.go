@@ -96,6 +96,9 @@ func (f *File) Swap(ctx context.Context, old, next *credential.Credential) error
 	if write == nil {
 		write = safefile.WriteAtomic
 	}
+	if err := f.names().Add(next.Account); err != nil {
+		return err
+	}
 	if err := write(path, record); err != nil {
 		return err
 	}
@@ -115,24 +118,42 @@ func (f *File) Delete(ctx context.Context, name account.Name) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.get(name, path); errors.Is(err, ErrNotFound) {
-		return nil
-	} else if err != nil {
+	if _, err := f.get(name, path); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	return safefile.Remove(path)
+	if err := safefile.Remove(path); err != nil {
+		return err
+	}
+	return f.names().Remove(name)
 }
 
-// List returns the accounts that have a file. It needs no key.
+// List returns the accounts that have a file, and those whose file was deleted by something else. It needs no key.
 func (f *File) List(ctx context.Context) ([]account.Name, error) {
+	files, err := f.files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := f.names().List()
+	if err != nil {
+		return nil, err
+	}
+	names := append(files, known...)
+	account.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// files returns the accounts that have a file.
+func (f *File) files(ctx context.Context) ([]account.Name, error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
 	return listFolder(f.Dir, credentialsFolder, ageSuffix)
 }
+
+func (f *File) names() Names { return Names{Dir: f.Dir, Folder: "names-file"} }
 
 const (
 	credentialsFolder = "credentials"

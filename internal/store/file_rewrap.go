@@ -105,7 +105,7 @@ func appendToKeyFile(path, text string) error {
 // key file names. It holds each account's lock meanwhile. If the key cannot decrypt one of the files, none is
 // changed. It returns the accounts.
 func (f *File) Rewrap(ctx context.Context) ([]account.Name, error) {
-	names, err := f.List(ctx)
+	names, err := f.files(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (f *File) Rewrap(ctx context.Context) ([]account.Name, error) {
 
 // Readable returns the failure of the first file that the key cannot decrypt.
 func (f *File) Readable(ctx context.Context) error {
-	names, err := f.List(ctx)
+	names, err := f.files(ctx)
 	if err != nil {
 		return err
 	}

@@ -487,6 +487,40 @@ func TestFileNoStateFolder(t *testing.T) {
 	}
 }
 
+// What something else did to a file does not make its account unknown.
+func TestFileListKeepsNames(t *testing.T) {
+	f := newFile(t)
+	mustPut(t, f, sample(mollie, 1))
+	mustPut(t, f, sample(shopB, 1))
+	path := filepath.Join(f.Dir, "credentials", mollie.File()+".age")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	check := func(want ...account.Name) {
+		t.Helper()
+		mustList(t, f, want...)
+	}
+	check(mollie, shopB)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	check(mollie, shopB)
+	if _, err := f.Get(t.Context(), mollie); !fail.Is(err, fail.Store) {
+		t.Errorf("a folder: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Delete(t.Context(), mollie); err != nil {
+		t.Error(err)
+	}
+	check(shopB)
+	if err := f.Delete(t.Context(), shopB); err != nil {
+		t.Error(err)
+	}
+	check()
+}
+
 func TestFileListPassesOverOtherFiles(t *testing.T) {
 	f := newFile(t)
 	mustPut(t, f, sample(mollie, 1))

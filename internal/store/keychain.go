@@ -228,7 +228,7 @@ func (k *Keychain) List(ctx context.Context) ([]account.Name, error) {
 	return k.names().List()
 }
 
-func (k *Keychain) names() Names { return Names{Dir: k.options.StateDir} }
+func (k *Keychain) names() Names { return Names{Dir: k.options.StateDir, Folder: "names"} }
 
 // failure returns what Keychain's methods say about an error of the layers below.
 func failure(ctx context.Context, name account.Name, err error) error {

@@ -13,13 +13,14 @@ import (
 	"github.com/tokencli/tokencli/internal/safefile"
 )
 
-// Names is the list of accounts, and nothing else about them, for a store that cannot be listed. Each
-// account is an empty file in the folder "names" of the state folder, so that adding and removing need no
-// lock between processes. Losing the list loses no credential.
+// Names is the list of accounts, and nothing else about them, for a store that cannot be listed or whose records may be
+// deleted by something else. Each account is an empty file in a folder of the state folder, so that adding and removing
+// need no lock between processes. Losing the list loses no credential.
 //
 // Failures are of kind fail.Store. It is safe for use by several goroutines and processes at once.
 type Names struct {
-	Dir string // the state folder; adding a name creates it
+	Dir    string // the state folder; adding a name creates it
+	Folder string // in the state folder
 }
 
 // Add adds an account to the list. Adding it again is no failure.
@@ -45,13 +46,13 @@ func (n Names) Remove(name account.Name) error {
 
 // List returns the accounts on the list, sorted: none if there is no state folder. Files that are not
 // named as an account are skipped.
-func (n Names) List() ([]account.Name, error) { return listFolder(n.Dir, "names", "") }
+func (n Names) List() ([]account.Name, error) { return listFolder(n.Dir, n.Folder, "") }
 
 func (n Names) path(name account.Name, check func(string) error) (string, error) {
 	if err := valid(name); err != nil {
 		return "", err
 	}
-	folder, err := subfolder(n.Dir, "names", check)
+	folder, err := subfolder(n.Dir, n.Folder, check)
 	return filepath.Join(folder, name.File()), err
 }
 

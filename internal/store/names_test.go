@@ -42,7 +42,7 @@ func checkNames(t *testing.T, n Names, want ...account.Name) {
 }
 
 func TestNames(t *testing.T) {
-	n := Names{Dir: stateDir(t)}
+	n := Names{Dir: stateDir(t), Folder: "names"}
 	checkNames(t, n)
 	if err := n.Remove(mollie); err != nil {
 		t.Errorf("Remove from no list: %v", err)
@@ -86,18 +86,18 @@ func TestNamesAtOnce(t *testing.T) {
 		want = append(want, name)
 		for range 3 {
 			wg.Go(func() {
-				if err := (Names{Dir: dir}).Add(name); err != nil {
+				if err := (Names{Dir: dir, Folder: "names"}).Add(name); err != nil {
 					t.Errorf("Add: %v", err)
 				}
 			})
 		}
 	}
 	wg.Wait()
-	checkNames(t, Names{Dir: dir}, want...)
+	checkNames(t, Names{Dir: dir, Folder: "names"}, want...)
 }
 
 func TestNamesRefused(t *testing.T) {
-	n := Names{Dir: stateDir(t)}
+	n := Names{Dir: stateDir(t), Folder: "names"}
 	for _, name := range []account.Name{{}, {Provider: "../up"}, {Provider: "a/b"}, {Provider: "a~b"}} {
 		if err := n.Add(name); !fail.Is(err, fail.Usage) {
 			t.Errorf("Add(%q) = %v, want a usage failure", name, err)
