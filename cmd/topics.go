@@ -20,10 +20,10 @@ func exitCodesTopic() *cobra.Command {
        client or address than the stored login (nothing of it is sent)
     5  the provider refused for another reason: client, scope, consent denied
     6  the provider cannot be reached, asks to retry later or answers nonsense; trying again may help
-    7  the store cannot be used (no keychain, locked, cannot be decrypted, unsafe permissions), or its lock
-       could not be acquired
-  126  exec: the command cannot be run
-  127  exec: the command was not found
+    7  the store cannot be used (no keychain, locked, cannot be decrypted, unsafe permissions, Vault sealed,
+       unreachable or forbidding it), or its lock could not be acquired
+  126  exec, sandbox: the command cannot be run
+  127  exec, sandbox: the command was not found
   130  interrupted; a refresh in progress is saved first. If nothing is in progress, a signal ends tokencli
        at once, which a shell shows as 130, 143 (SIGTERM) or 129 (SIGHUP)`,
 	}
