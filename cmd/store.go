@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -148,15 +149,27 @@ func checkConfigFree(path string) error {
 			return usage("%s already sets %s", path, key).WithHint("edit it by hand, or remove %s from it and run this again", key)
 		}
 	}
+	if yamlfile.Decode(withFileStore(text, "key"), &configFile{}) != nil {
+		return usage("%s cannot be extended: lines at its top would not belong to the settings below them", path).
+			WithHint("run this without --config, and write store and file_key into the file by hand")
+	}
 	return nil
 }
 
-// writeConfig adds the two settings at the top of config.yaml, and leaves the rest as it is.
+// withFileStore returns the text of config.yaml with the two settings at its top, and the rest as it is.
+func withFileStore(text []byte, key string) []byte {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if first, rest, _ := bytes.Cut(text, []byte("\n")); string(bytes.TrimSpace(first)) == "---" {
+		text = rest
+	}
+	return append(fmt.Appendf(nil, "store: file\nfile_key: '%s'\n", strings.ReplaceAll(key, "'", "''")), text...)
+}
+
+// writeConfig adds the two settings to config.yaml.
 func writeConfig(path, key string) error {
-	lines := fmt.Sprintf("store: file\nfile_key: '%s'\n", strings.ReplaceAll(key, "'", "''"))
 	text, err := safefile.Read(path, maxConfig, safefile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
-		return safefile.Create(path, []byte(lines))
+		return safefile.Create(path, withFileStore(nil, key))
 	}
 	if err != nil {
 		return err
@@ -165,8 +178,7 @@ func writeConfig(path, key string) error {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return usage("%s cannot be read", path)
 	}
-	text = []byte(strings.TrimPrefix(strings.TrimPrefix(string(text), "\ufeff"), "---\n"))
-	return safefile.WriteAtomic(path, append([]byte(lines), text...))
+	return safefile.WriteAtomic(path, withFileStore(text, key))
 }
 
 // warnOfOldKey tells of logins that were encrypted with another key, which the new one cannot decrypt.
