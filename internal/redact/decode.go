@@ -25,24 +25,24 @@ func (v *view) add(b byte, from, to int) {
 	v.to = append(v.to, to)
 }
 
-// readings are the orders in which escapes are resolved: j JSON, h HTML, p percent, q percent with a plus for a space.
-// The list is fixed, so a text is read a bounded number of times.
+// readings are the orders in which escapes are resolved: j JSON, h HTML, p percent, q percent with a plus for a space, w
+// line breaks and the space around them. The list is fixed, so a text is read a bounded number of times.
 func readings(spaces bool) []string {
-	list := []string{"j", "h", "p", "jj", "jh", "jp", "hp", "ph", "pj", "pp", "jpp", "hpp"}
+	list := []string{"w", "j", "h", "p", "jw", "pw", "jj", "jh", "jp", "hp", "ph", "pj", "pp", "jpp", "hpp"}
 	if spaces {
 		list = append(list, "q", "jq", "hq", "pq", "jpq")
 	}
 	return list
 }
 
-// read calls found with every reading of text. One in which an escape was expected and none is there is left out: a
-// shorter order reads the same.
-func (m *matcher) read(text string, found func(v view, encoded bool)) {
+// read calls found with every reading of text, and with the length of the shortest pattern to look for in it. One in
+// which an escape was expected and none is there is left out: a shorter order reads the same.
+func (m *matcher) read(text string, found func(v view, least int)) {
 	plain := newView(len(text))
 	for i := range len(text) {
 		plain.add(text[i], i, i+1)
 	}
-	m.readPlain(plain, found)
+	m.readPlain(plain, 0, found)
 	views := map[string]view{"": plain}
 	for _, order := range readings(m.spaces) {
 		parent, ok := views[order[:len(order)-1]]
@@ -51,32 +51,37 @@ func (m *matcher) read(text string, found func(v view, encoded bool)) {
 		}
 		if v, changed := m.unescape(parent, order[len(order)-1]); changed {
 			views[order] = v
-			m.readPlain(v, found)
+			least := 0
+			if strings.HasSuffix(order, "w") {
+				least = run // words that now touch each other may look like a short secret
+			}
+			m.readPlain(v, least, found)
 		}
 	}
 }
 
 // readPlain reports a view, and what it holds in hex and in base64 at each offset that a longer text can give it. Within
 // base64 a secret may be form-encoded, as HTTP Basic has it (RFC 6749 2.3.1).
-func (m *matcher) readPlain(v view, found func(v view, encoded bool)) {
-	found(v, false)
+func (m *matcher) readPlain(v view, least int, found func(v view, least int)) {
+	found(v, least)
+	least = max(least, minSecret)
 	for offset := range 2 {
-		found(m.unpack(v, hexDigit, 4, offset), true)
+		found(m.unpack(v, hexDigit, 4, offset), least)
 	}
 	for offset := range 4 {
 		decoded := m.unpack(v, base64Digit, 6, offset)
-		found(decoded, true)
+		found(decoded, least)
 		for _, kind := range []byte("pq") {
 			if v, changed := m.unescape(decoded, kind); changed {
-				found(v, true)
+				found(v, least)
 			}
 		}
 	}
 }
 
 func (m *matcher) unescape(v view, kind byte) (out view, changed bool) {
-	marks := map[byte]string{'j': `\`, 'h': "&", 'p': "%", 'q': "%+"}[kind]
-	if !bytes.ContainsAny(v.bytes, marks) {
+	marks := map[byte]string{'j': `\`, 'h': "&", 'p': "%", 'q': "%+", 'w': "\r\n \t"}[kind]
+	if !bytes.ContainsAny(v.bytes, marks) || kind == 'w' && !bytes.ContainsAny(v.bytes, "\r\n") {
 		m.steps += len(v.bytes)
 		return v, false
 	}
@@ -170,6 +175,8 @@ func escape(text []byte, kind byte) (decoded []byte, n int) {
 	switch kind {
 	case 'j':
 		return jsonEscape(text)
+	case 'w':
+		return nil, 1
 	case 'h':
 		// Not searched further: a text full of ampersands would take time by the square of its length.
 		entity, _, ok := strings.Cut(string(text[1:min(len(text), maxEntity+2)]), ";")

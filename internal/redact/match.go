@@ -50,8 +50,8 @@ func (m *matcher) mask(text string) string {
 	}
 	hidden := make([]bool, len(text))
 	found := false
-	m.read(text, func(v view, encoded bool) {
-		found = m.search(text, v, encoded, hidden) || found
+	m.read(text, func(v view, least int) {
+		found = m.search(text, v, least, hidden) || found
 	})
 	if !found {
 		return text
@@ -68,9 +68,9 @@ func (m *matcher) mask(text string) string {
 	return out.String()
 }
 
-// search marks in hidden what of the text is a pattern in the view v. In an encoded view, secrets that are masked only
-// as words are not looked for.
-func (m *matcher) search(text string, v view, encoded bool, hidden []bool) (found bool) {
+// search marks in hidden what of the text is a pattern in the view v, of at least so many bytes: in an encoded view,
+// secrets that are masked only as words are not looked for.
+func (m *matcher) search(text string, v view, least int, hidden []bool) (found bool) {
 	marked := 0 // everything before it was marked, or will not be
 	for i := range v.bytes {
 		m.steps++
@@ -80,7 +80,7 @@ func (m *matcher) search(text string, v view, encoded bool, hidden []bool) (foun
 			likely = m.likely[bit/64]&(1<<(bit%64)) != 0
 		}
 		for _, size := range m.lengths {
-			if i+size > len(v.bytes) || size >= minSecret && !likely || size < minSecret && encoded {
+			if i+size > len(v.bytes) || size >= minSecret && !likely || size < least {
 				continue
 			}
 			m.steps++

@@ -41,8 +41,8 @@ func Scrub(text string, limit int, secrets ...string) string {
 }
 
 // Secrets masks the secrets in text: verbatim, with characters escaped for JSON, HTML or a URL (once or twice), in
-// base64, base64url and hex, and any run of 12 or more bytes of a secret in one of these forms. A secret shorter than
-// 4 bytes is masked only as a whole word. Time is linear in the text, whatever the secrets are.
+// base64, base64url and hex, and any run of 12 or more bytes of a secret in one of these forms, also across line breaks.
+// A secret shorter than 4 bytes is masked only as a whole word. Time is linear in the text, whatever the secrets are.
 func Secrets(text string, secrets ...string) string {
 	m := new(matcher)
 	for _, secret := range secrets {

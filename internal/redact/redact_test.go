@@ -138,7 +138,14 @@ func TestRedactMasksRunsOfASecret(t *testing.T) {
 		"base64 after two letters": func(s string) string { return "ke" + base64.RawStdEncoding.EncodeToString([]byte(s)) },
 		"base64 after three":       func(s string) string { return "key" + base64.RawStdEncoding.EncodeToString([]byte(s)) },
 		"hex after a digit":        func(s string) string { return "0" + hex.EncodeToString([]byte(s)) },
-		"base64 in a URL":          func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("QQ" + s))) },
+		"two lines":                func(s string) string { return s[:6] + "\r\n  " + s[6:] },
+		"two lines in JSON":        func(s string) string { return s[:6] + `\n` + s[6:] },
+		"percent, two lines":       func(s string) string { return url.QueryEscape(s[:6] + "\n" + s[6:]) },
+		"base64, two lines": func(s string) string {
+			text := base64.StdEncoding.EncodeToString([]byte(s))
+			return text[:9] + "\n" + text[9:]
+		},
+		"base64 in a URL": func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("QQ" + s))) },
 	}
 	for name, form := range forms {
 		for from := 0; from+12 <= len(secret); from++ {
@@ -151,6 +158,10 @@ func TestRedactMasksRunsOfASecret(t *testing.T) {
 				}
 			}
 		}
+	}
+	// Words that a line break keeps apart are not joined to a short secret.
+	if got := redact.Secrets("this\nnot that", "isno"); got != "this\nnot that" {
+		t.Errorf("joined: %q", got)
 	}
 	if got := redact.Secrets("<"+secret[:11]+">", secret); got != "<"+secret[:11]+">" {
 		t.Errorf("11 bytes are masked: %q", got)
