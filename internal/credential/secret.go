@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tokencli/tokencli/internal/redact"
 )
@@ -55,6 +56,15 @@ func Printable(s string) bool {
 // one of them visible.
 func ValidRefreshToken(s string) bool {
 	return Printable(strings.ReplaceAll(s, " ", ""))
+}
+
+// maxKept bounds a kept field, in bytes.
+const maxKept = 2000
+
+// ValidKept reports whether s can be kept as a field of a reply or a redirect, and be put into an address, a parameter
+// or a header: text without control characters.
+func ValidKept(s string) bool {
+	return s != "" && len(s) <= maxKept && utf8.ValidString(s) && plain(s)
 }
 
 // plain reports whether s holds no control, format or line separator character.

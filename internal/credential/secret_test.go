@@ -147,3 +147,14 @@ func TestCredentialNamesOnlyItsAccountAsText(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestValidKept(t *testing.T) {
+	for value, want := range map[string]bool{
+		"https://eu.acme.example": true, "42": true, "Ørsted & Søn 9/9": true, strings.Repeat("x", 2000): true,
+		"": false, strings.Repeat("x", 2001): false, "a\nb": false, "a\x00": false, "a\u202eb": false, "\xff": false,
+	} {
+		if ValidKept(value) != want {
+			t.Errorf("%q: %t", value, !want)
+		}
+	}
+}

@@ -79,9 +79,6 @@ func (c *Client) read(a *answer) (*Reply, error) {
 	return r, nil
 }
 
-// MaxKept bounds a kept field, in bytes.
-const MaxKept = 2000
-
 // readKept reads the fields that the definition keeps. It returns what is wrong with them, or "".
 func (c *Client) readKept(r *Reply, object map[string]any) (what string) {
 	for _, name := range c.Definition.Reply.Keep {
@@ -95,7 +92,7 @@ func (c *Client) readKept(r *Reply, object map[string]any) (what string) {
 		switch {
 		case value == "":
 			continue
-		case len(value) > MaxKept || !credential.Printable(value):
+		case !credential.ValidKept(value):
 			return "a field " + name + " that cannot be kept"
 		case r.Kept == nil:
 			r.Kept = map[string]string{}

@@ -159,7 +159,7 @@ func (p *plan) keepParams(c *credential.Credential, answer *callback.Answer) err
 		case value == "":
 			p.tell("warning: the redirect contained no %s, which requests of this login may need; if they fail, log in again and paste the whole address", name)
 			continue
-		case len(value) > oauth.MaxKept || !credential.Printable(value):
+		case !credential.ValidKept(value):
 			return fail.New(fail.Unavailable, "%s: the redirect contained a %s that cannot be kept", p.name, name).Advise(fail.DoStartAgain, p.name)
 		}
 		kept[name] = value
