@@ -153,7 +153,7 @@ func TestValidKept(t *testing.T) {
 		"https://eu.acme.example": true, "42": true, "Ørsted & Søn 9/9": true, strings.Repeat("x", 2000): true,
 		"": false, strings.Repeat("x", 2001): false, "a\nb": false, "a\x00": false, "a\u202eb": false, "\xff": false,
 	} {
-		if ValidKept(value) != want {
+		if credential.ValidKept(value) != want {
 			t.Errorf("%q: %t", value, !want)
 		}
 	}
