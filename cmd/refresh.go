@@ -42,8 +42,13 @@ first one; it skips ended logins and static tokens.`,
 		Example: `  tokencli refresh mollie
   tokencli refresh --all --within 3d`,
 		ValidArgsFunction: a.completeAccounts,
-		Args: func(_ *cobra.Command, args []string) (err error) {
-			o.names, err = parseAccounts(args)
+		Args: func(_ *cobra.Command, args []string) error {
+			names, err := parseAccounts(args)
+			for _, name := range names {
+				if !slices.Contains(o.names, name) { // an account that is named twice is refreshed once
+					o.names = append(o.names, name)
+				}
+			}
 			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
