@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/sandbox"
@@ -199,8 +199,7 @@ func loopbackOnly(address string) error {
 	if err != nil {
 		return usage("--listen wants host:port").WithHint("such as 127.0.0.1:8977")
 	}
-	addr, err := netip.ParseAddr(host)
-	if host != "localhost" && (err != nil || !addr.IsLoopback()) {
+	if !loopback.Is(host) {
 		return usage("--listen takes only addresses of this machine").WithHint("such as 127.0.0.1:8977")
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/oauth"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
@@ -46,7 +47,7 @@ func (c *Client) follow(h *call, resp *http.Response, followed int) (*call, erro
 	if err := provider.CheckURL(u.String()); err != nil {
 		return refuse("to an address that cannot be used: %w", err)
 	}
-	if u.Scheme == "http" && !provider.Loopback(h.url.Hostname()) {
+	if u.Scheme == "http" && !loopback.Is(h.url.Hostname()) {
 		return refuse("from https to http on this machine")
 	}
 	next := &call{method: h.method, url: u, body: h.body, follow: true, pages: h.pages, header: make(http.Header)}

@@ -7,8 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/session"
 )
@@ -66,7 +65,8 @@ func allow(scheme, host string, hosts []string) error {
 
 // checkSecure returns a failure unless the scheme keeps a token secret on its way to the host.
 func checkSecure(scheme, host string) error {
-	if strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http") && isLoopback(host) {
+	u := url.URL{Host: host}
+	if strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http") && loopback.Is(u.Hostname()) {
 		return nil
 	}
 	return fail.New(fail.Usage, "no token is sent to %s over %s; use https", redact.Scrub(host, 80), redact.Scrub(scheme, 20))
@@ -84,18 +84,6 @@ func withoutDefaultPort(scheme, host string) string {
 		port = ":80"
 	}
 	return strings.TrimSuffix(host, port)
-}
-
-// isLoopback reports whether the host, with or without a port, can only be this machine.
-func isLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.IsLoopback()
 }
 
 // writeJSON writes one line, without the escapes that only browsers need.

@@ -49,8 +49,8 @@ func TestLoopback(t *testing.T) {
 		"localhost": true, "LOCALHOST:80": true, "127.0.0.1": true, "127.9.9.9:1": true, "[::1]": true, "[::1]:80": true,
 		"localhost.example": false, "127.0.0.1.example": false, "0.0.0.0": false, "[::]": false, "10.0.0.1": false, "": false,
 	} {
-		if isLoopback(host) != want {
-			t.Errorf("%q: %t", host, !want)
+		if err := checkSecure("http", host); (err == nil) != want {
+			t.Errorf("%q: %v", host, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/redact"
 )
 
@@ -31,11 +32,7 @@ func (s *Source) idTokenRequest() *url.URL {
 	if err != nil || u.Host == "" || s.Getenv(IDTokenToken) == "" {
 		return nil
 	}
-	switch u.Hostname() {
-	case "localhost", "127.0.0.1", "::1":
-		return u
-	}
-	if u.Scheme != "https" {
+	if u.Scheme != "https" && !loopback.Is(u.Hostname()) {
 		return nil
 	}
 	return u

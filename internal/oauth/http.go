@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tokencli/tokencli/internal/loopback"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 // twice at a provider that takes it by GET. It speaks HTTP/1.1, because GODEBUG=http2debug prints the
 // headers of HTTP/2, and because what arrives is recorded (see recording).
 func NewHTTP() *http.Client {
-	dial := dialLocal(&net.Dialer{Timeout: dialTime})
+	dial := loopback.Dial(&net.Dialer{Timeout: dialTime})
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	settings := sync.OnceValue(func() error {
 		roots, err := certificates()
@@ -72,23 +74,4 @@ func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *ht
 	}
 	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	return &proxyRefusal{proxy: proxy.Host, status: strings.TrimSpace(status)}
-}
-
-// dialLocal dials `localhost` as the two loopback literals: neither DNS nor a hosts file may decide where a
-// secret goes over plain http.
-func dialLocal(d *net.Dialer) dialer {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil || !strings.EqualFold(host, "localhost") {
-			return d.DialContext(ctx, network, addr)
-		}
-		conn, err := d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-		if err == nil {
-			return conn, nil
-		}
-		if conn, err6 := d.DialContext(ctx, network, net.JoinHostPort("::1", port)); err6 == nil {
-			return conn, nil
-		}
-		return nil, err
-	}
 }

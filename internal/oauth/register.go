@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
 )
@@ -82,7 +83,7 @@ func (c *Client) clientMetadata(grant, redirectURI string, scopes []string) clie
 	}
 	if redirectURI != "" {
 		m.RedirectURIs, m.ResponseTypes = []string{redirectURI}, []string{"code"}
-		if u, err := url.Parse(redirectURI); err == nil && provider.Loopback(u.Hostname()) {
+		if u, err := url.Parse(redirectURI); err == nil && loopback.Is(u.Hostname()) {
 			m.ApplicationType = "native"
 		}
 	}

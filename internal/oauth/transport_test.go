@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -245,54 +244,6 @@ func TestLocalhostIsDialledWithoutDNS(t *testing.T) {
 			t.Errorf("%s: connected to %v", host, connected)
 		}
 		mu.Unlock()
-	}
-}
-
-// onlyIPv6 listens on a port that nothing uses over IPv4. It is below those that the system gives out by itself, so no other
-// test takes it meanwhile.
-func onlyIPv6(t *testing.T) net.Listener {
-	t.Helper()
-	for range 1000 {
-		port := 10_240 + rand.IntN(10_000)
-		l, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port)) //nolint:noctx // a test's own listener
-		if err != nil {
-			continue
-		}
-		if four, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil { //nolint:noctx // as above
-			_ = four.Close()
-			return l
-		}
-		_ = l.Close()
-	}
-	t.Fatal("no port is free")
-	return nil
-}
-
-func TestLocalhostIsBothFamilies(t *testing.T) {
-	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil { //nolint:noctx // a test's own listener
-		_ = l.Close()
-	} else {
-		t.Logf("this machine has no IPv6 loopback: %v", err)
-		return
-	}
-	l := onlyIPv6(t)
-	defer func() { _ = l.Close() }()
-	dial := dialLocal(&net.Dialer{Timeout: 5 * time.Second})
-	port := l.Addr().(*net.TCPAddr).Port
-	conn, err := dial(context.Background(), "tcp", fmt.Sprintf("localhost:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := conn.RemoteAddr().String(); got != l.Addr().String() {
-		t.Errorf("connected to %s", got)
-	}
-	_ = conn.Close()
-	_ = l.Close()
-	if _, err := dial(context.Background(), "tcp", fmt.Sprintf("localhost:%d", port)); !fail.ConnectionRefused(err) {
-		t.Errorf("%v", err)
-	}
-	if _, err := dial(context.Background(), "tcp", "no port"); err == nil {
-		t.Error("an address without a port is dialled")
 	}
 }
 

@@ -3,9 +3,10 @@ package provider
 import (
 	"cmp"
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/tokencli/tokencli/internal/loopback"
 )
 
 // Origin returns the origin (RFC 6454) to which the credentials of the definition belong: that of the
@@ -67,18 +68,8 @@ func CheckURL(address string) error {
 		return nil
 	case u.Scheme != "http":
 		return errors.New("expected https, or http for this machine")
-	case !Loopback(u.Hostname()):
+	case !loopback.Is(u.Hostname()):
 		return errors.New("http is only for this machine (127.0.0.1, [::1], localhost): a secret would cross the network in the clear")
 	}
 	return nil
-}
-
-// Loopback reports whether a host is this machine beyond doubt: an address literal of the loopback
-// network, or `localhost`, which is dialed without asking a name server.
-func Loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

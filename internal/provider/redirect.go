@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/tokencli/tokencli/internal/loopback"
 )
 
 // outOfBand is the redirect URI with which a provider shows the code instead of redirecting.
@@ -32,10 +34,10 @@ func (d *Definition) checkDefault() error {
 		return errors.New("expected an address without a fragment (RFC 6749 3.1.2)")
 	case r.HTTPS && u.Scheme == "http":
 		return errors.New("expected https, as https: true beside it says")
-	case r.NoLoopback && Loopback(u.Hostname()):
+	case r.NoLoopback && loopback.Is(u.Hostname()):
 		return errors.New("expected an address that is not of this machine, as no_loopback: true beside it says")
 	case r.ExactPort && !d.Discovers() && // else the client may be registered with the port that was picked
-		Loopback(u.Hostname()) && u.Port() == "0":
+		loopback.Is(u.Hostname()) && u.Port() == "0":
 		return errors.New("expected a port other than 0, which picks any, as exact_port: true beside it says")
 	}
 	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/tokencli/tokencli/internal/callback"
 	"github.com/tokencli/tokencli/internal/credential"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/oauth"
-	"github.com/tokencli/tokencli/internal/provider"
 )
 
 // authorize sends the user to the provider, exchanges the code that comes back (RFC 6749 4.1) and keeps the
@@ -198,7 +198,7 @@ func (p *plan) warnAbout(redirectURI string) {
 	if d.Redirect.HTTPS && u.Scheme == "http" {
 		p.tell("warning: according to its definition, %s accepts only https redirect URIs", d.Title)
 	}
-	if d.Redirect.NoLoopback && provider.Loopback(u.Hostname()) {
+	if d.Redirect.NoLoopback && loopback.Is(u.Hostname()) {
 		p.tell("warning: %s is reported to refuse redirect URIs on this machine; if it does, register a public https address and paste the address your browser ends up on", d.Title)
 	}
 }

@@ -2,13 +2,11 @@ package store
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/tokencli/tokencli/internal/account"
 	"github.com/tokencli/tokencli/internal/fail"
+	"github.com/tokencli/tokencli/internal/loopback"
 	"github.com/tokencli/tokencli/internal/redact"
 	"github.com/tokencli/tokencli/internal/safefile"
 )
@@ -99,17 +98,12 @@ func (s *vaultSettings) checkAddress() error {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
 		return fail.New(fail.Usage, "%s is not the address of a server, such as https://vault.example.com:8200", account.VaultAddr).
 			Advise(fail.DoCopyAgain, account.VaultAddr)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
 		return fail.New(fail.Usage, "%s is an http address of another machine: credentials would be readable on the way", account.VaultAddr).
 			Advise(fail.DoUseHTTPS, account.VaultAddr)
 	}
 	s.address = strings.TrimRight(s.address, "/")
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // newVaultClient returns a client that has not contacted the server.
@@ -134,7 +128,7 @@ func newVaultClient(options VaultOptions, clock *vaultClock) (*vaultClient, erro
 func transport(config *tls.Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialLocalhost,
+		DialContext:            loopback.Dial(&net.Dialer{Timeout: 5 * time.Second}),
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    5 * time.Second,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -143,28 +137,11 @@ func transport(config *tls.Config) *http.Transport {
 	}
 }
 
-// dialLocalhost dials localhost as the loopback literals: neither DNS nor a hosts file may decide where a
-// credential goes over plain http.
-func dialLocalhost(ctx context.Context, network, addr string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || !strings.EqualFold(host, "localhost") {
-		return dialer.DialContext(ctx, network, addr)
-	}
-	conn, err := dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
-		if conn6, err6 := dialer.DialContext(ctx, network, net.JoinHostPort("::1", port)); err6 == nil {
-			return conn6, nil
-		}
-	}
-	return conn, err
-}
-
 // followStandby follows the redirect of a standby node to the active one: 307, to the same path, and as safe
 // as before. Its certificate must be of the same CA (see tls).
 func followStandby(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
-	safe := req.URL.Scheme == "https" || first.Scheme == "http" && isLoopback(req.URL.Hostname())
+	safe := req.URL.Scheme == "https" || first.Scheme == "http" && loopback.Is(req.URL.Hostname())
 	if len(via) > 2 || req.Response == nil || req.Response.StatusCode != http.StatusTemporaryRedirect || !safe || req.URL.Path != first.Path {
 		return http.ErrUseLastResponse
 	}
