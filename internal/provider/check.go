@@ -44,7 +44,8 @@ func lineOf(err error) Finding {
 type checker struct {
 	root     *yaml.Node
 	findings []Finding
-	schema   int // the first ones are the schema's
+	schema   int      // the first ones are the schema's
+	later    []string // placeholders that get a value only after the request that is checked
 }
 
 // add adds a finding, unless the schema has one for the same place.
@@ -235,6 +236,8 @@ func (c *checker) assertion(a *Assertion) {
 
 func (c *checker) request(d *Definition, k Kind, r *Request) {
 	known := d.placeholdersOf(k)
+	c.later = slices.DeleteFunc(d.Placeholders(), func(name string) bool { return slices.Contains(known, name) })
+	defer func() { c.later = nil }()
 	if r.URL != "" || k.Path != "authorize" && !d.Discovers() {
 		c.url(d, k.Path+".url", r.URL, known)
 	}
@@ -304,6 +307,8 @@ func (c *checker) template(path, template string, holders []string) bool {
 		if part.holder != "" && !slices.Contains(holders, part.holder) {
 			near := suggest(part.holder, holders)
 			switch {
+			case slices.Contains(c.later, part.holder):
+				near = ": what brings it comes after this request"
 			case near != "":
 			case len(holders) == 0:
 				near = "; expected the name of an input, or a field of reply.keep or callback.keep"
