@@ -32,7 +32,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Short:      "Show accounts, their state and when they expire",
 		Long: `Shows every account, or the ones given: its state, when its tokens expire, how it was logged in and where
 it is stored. No provider is contacted and nothing is refreshed. Accounts that need a login come first, then
-those that expire soonest; --json sorts by name.
+those that expire soonest; --json sorts by name. On a terminal, the table is cut to fit; elsewhere names and
+columns are whole, unless COLUMNS is set.
 
 The state is valid (the token can be used), refreshable (the next use refreshes it) or login_needed. LOGIN
 EXPIRES is when the login expires unless it is refreshed: "no expiry" if none is known, "-" if it cannot be

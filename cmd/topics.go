@@ -64,7 +64,7 @@ id, secret, key, redirect URI and scopes fall back to the provider's own.
                                       separated by spaces or as a JSON array; no shell reads it
   TOKENCLI_OUTPUT                     the default of token --output
   TOKENCLI_DEBUG=http                 print requests and answers to stderr, with secrets masked
-  BROWSER, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   standard meaning
+  BROWSER, COLUMNS, NO_COLOR, HTTPS_PROXY, SSL_CERT_FILE   standard meaning
 
 The vault store reads VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE, VAULT_CACERT, VAULT_CAPATH, VAULT_CLIENT_CERT
 and VAULT_CLIENT_KEY, which mean the same as for Vault's own command, and these:
