@@ -178,16 +178,13 @@ func badVariable(name string) error {
 		WithHint("use letters, digits and _, and no digit at the start")
 }
 
+const (
+	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	digits  = "0123456789"
+)
+
 func validVariable(name string) bool {
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c == '_':
-		case c >= '0' && c <= '9' && i > 0:
-		default:
-			return false
-		}
-	}
-	return name != ""
+	return name != "" && strings.Trim(name, letters+digits+"_") == "" && !strings.ContainsAny(name[:1], digits)
 }
 
 func sameVariable(a, b string) bool {

@@ -161,15 +161,13 @@ func (p *proxies) lines() string {
 	var lines strings.Builder
 	for _, v := range p.variables {
 		value := v.value
-		if strings.ContainsFunc(value, func(r rune) bool { return !strings.ContainsRune(plainInShells, r) }) {
+		if strings.Trim(value, letters+digits+":/._-") != "" {
 			value = shellQuote(value)
 		}
 		lines.WriteString(v.name + "=" + value + "\n")
 	}
 	return lines.String()
 }
-
-const plainInShells = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-"
 
 // startProxies starts a proxy for each account. Every mistake in the flags is found, and every token read,
 // before anything listens.

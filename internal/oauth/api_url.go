@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"unicode"
@@ -103,17 +104,14 @@ func unclear(r rune) bool { return r == '\\' || !unicode.IsGraphic(r) || unicode
 
 // escapeQuery encodes what a query must not contain (RFC 3986 3.4), and leaves the rest as it was written.
 func escapeQuery(query string) string {
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(query) {
 		c := query[i]
 		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}", rune(c)) {
 			b.WriteByte(c)
-			continue
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
 	}
 	return b.String()
 }

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // field is one field that a query asks for. A query is read only as far as the stand-in needs it: the
@@ -194,39 +197,12 @@ func isName(token string) bool {
 	return token != "" && (token[0] == '_' || token[0] >= 'a' && token[0] <= 'z' || token[0] >= 'A' && token[0] <= 'Z')
 }
 
-// graphQLTokens cuts a query into names, strings and single marks.
+// graphQLToken is a comment, a string, a name or a single mark; commas count as blanks.
+var graphQLToken = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)#[^\n]*|"(?:\\.|[^"\\])*"?|[A-Za-z_][A-Za-z0-9_]*|[^ \t\r\n,]`)
+})
+
 func graphQLTokens(query string) []string {
-	var tokens []string
-	for i := 0; i < len(query); {
-		ch := query[i]
-		switch {
-		case strings.IndexByte(" \t\r\n,", ch) >= 0:
-			i++
-		case ch == '#':
-			for i < len(query) && query[i] != '\n' {
-				i++
-			}
-		case ch == '"':
-			end := i + 1
-			for end < len(query) && query[end] != '"' {
-				if query[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end = min(end+1, len(query))
-			tokens = append(tokens, query[i:end])
-			i = end
-		default:
-			end := i + 1
-			if isName(query[i:end]) {
-				for end < len(query) && (isName(query[end:end+1]) || query[end] >= '0' && query[end] <= '9') {
-					end++
-				}
-			}
-			tokens = append(tokens, query[i:end])
-			i = end
-		}
-	}
-	return tokens
+	tokens := graphQLToken().FindAllString(query, -1)
+	return slices.DeleteFunc(tokens, func(token string) bool { return token[0] == '#' })
 }

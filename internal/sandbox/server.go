@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -350,17 +351,10 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // random returns n characters of the alphabet that nobody can guess.
 func random(n int, alphabet string) string {
-	// Bytes past the last whole multiple of the alphabet would make its first letters likelier.
-	limit := 256 - 256%len(alphabet)
-	out := make([]byte, 0, n)
-	buf := make([]byte, 2*n)
-	for len(out) < n {
-		_, _ = rand.Read(buf) // never fails: crypto/rand ends the program instead
-		for _, b := range buf {
-			if int(b) < limit && len(out) < n {
-				out = append(out, alphabet[int(b)%len(alphabet)])
-			}
-		}
+	out := make([]byte, n)
+	for i := range out {
+		letter, _ := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet)))) // never fails: crypto/rand ends the program instead
+		out[i] = alphabet[letter.Int64()]
 	}
 	return string(out)
 }

@@ -41,10 +41,10 @@ func newFigures() figures {
 	}
 }
 
-func (f *figures) add(n *int, more int) {
+func (f *figures) increment(n *int) {
 	f.counts.Lock()
 	defer f.counts.Unlock()
-	*n += more
+	*n++
 }
 
 func tally[K comparable](f *figures, m map[K]int, key K) {
@@ -78,7 +78,7 @@ func (r *rig) defect(format string, args ...any) {
 // wrong notes a wrong answer.
 func (r *rig) wrong(format string, args ...any) {
 	r.defect("wrong answer: "+format, args...)
-	r.add(&r.wrongs, 1)
+	r.increment(&r.wrongs)
 }
 
 func quantile(values []time.Duration, q float64) time.Duration {

@@ -168,7 +168,7 @@ func (r *rig) soak(until time.Time) error {
 		if err := r.round(); err != nil {
 			return err
 		}
-		r.add(&r.rounds, 1)
+		r.increment(&r.rounds)
 	}
 	for _, provider := range r.providers {
 		r.explainReuse(provider)
@@ -265,7 +265,7 @@ func (r *rig) judge(provider string, p *process) {
 	what := strings.Join(p.args, " ")
 	x := r.peer.exchangeOf(provider, p.number)
 	if x != nil && p.code == 130 {
-		r.add(&r.middle, 1)
+		r.increment(&r.middle)
 	}
 	switch {
 	case p.hung:
@@ -274,7 +274,7 @@ func (r *rig) judge(provider string, p *process) {
 		r.defect("%s ended with %d: %s", what, p.code, p.stderr.String())
 	case p.killed == syscall.SIGTERM || p.killed == syscall.SIGINT:
 		// Before tokencli listens to signals they end it at once; then it must not have begun a refresh.
-		r.add(&r.early, 1)
+		r.increment(&r.early)
 		if x != nil {
 			r.defect("%s was ended by %s during a refresh", what, p.killed)
 		}
@@ -302,7 +302,7 @@ func (r *rig) judge(provider string, p *process) {
 	case token.life > 0 && over > 0:
 		r.wrong("%s (process %d, exit %d) printed a token that was over %s before it started: %s", what, p.number, p.code, over, p.stderr.String())
 	default:
-		r.add(&r.right, 1)
+		r.increment(&r.right)
 	}
 	// The token is printed once the refresh is saved and read back.
 	if x != nil && !x.answered.IsZero() && p.code == 0 {
@@ -402,7 +402,7 @@ func (r *rig) calm(provider string) error {
 			return err
 		}
 		if again.wait(); again.code == 0 {
-			r.add(&r.revived, 1)
+			r.increment(&r.revived)
 			return nil
 		}
 		cause = r.explainReuse(provider)
