@@ -49,7 +49,7 @@ protected resource such as an MCP server (RFC 9728). An existing file is never o
 }
 
 func (a *app) providerSchemaCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of a definition",
 		Long: `Prints the JSON Schema (draft 2020-12) of a definition. An editor with a YAML language server completes and
@@ -64,4 +64,6 @@ checks definitions with it.`,
 			return a.print(s.Catalog.Schema())
 		},
 	}
+	c.Flags().Bool("json", false, "print JSON, which a schema always is")
+	return c
 }
