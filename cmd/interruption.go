@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// interruption is a context that SIGINT, SIGTERM and SIGHUP cancel. It starts to listen for them when
+// interruption is a context that SIGINT, SIGTERM, SIGHUP and SIGQUIT cancel. It starts to listen for them when
 // something first waits for its end, because listening costs a thread that most calls of `token` do not
 // need. Until then a signal ends the process at once: no token has been spent and nothing saved. Work that
 // must not be interrupted derives a context first, which counts as waiting.

@@ -8,12 +8,14 @@ import (
 	"syscall"
 )
 
-// ending returns the signals that cancel the context. SIGHUP is sent when a terminal window is closed or a
-// connection is lost; under nohup it is ignored.
+// ending returns the signals that cancel the context. A terminal sends SIGQUIT too, and SIGHUP when its window is
+// closed. Signals that are ignored stay so: SIGHUP under nohup, those of the terminal in the background of a script.
 func ending() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
 	}
 	return signals
 }

@@ -109,9 +109,9 @@ func interrupt() {
 }
 
 func interrupted(args []string) (int, error) {
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT}
 	if len(args) < 3 || signals[args[0]] == nil {
-		return 0, errors.New("usage: interrupt INT|TERM|HUP TRIGGER COMMAND ARG...")
+		return 0, errors.New("usage: interrupt INT|TERM|HUP|QUIT TRIGGER COMMAND ARG...")
 	}
 	// Below nohup a signal is ignored, and the command would inherit that; what is caught, it does not.
 	caught := make(chan os.Signal, 1)
