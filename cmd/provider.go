@@ -195,8 +195,12 @@ func (a *app) providerLintCommand() *cobra.Command {
 			all := []lintJSON{}
 			for _, path := range args {
 				findings, err := provider.Catalog{}.Lint(path)
-				if err != nil {
+				if err != nil && len(args) == 1 {
 					return err
+				}
+				if err != nil { // which must not hide the findings of the others
+					a.report(err)
+					bad++
 				}
 				for _, f := range findings {
 					if asJSON {
