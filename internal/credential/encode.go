@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -189,18 +191,9 @@ func (c *Credential) safe() bool {
 		access = plain(c.AccessToken.Reveal()) // may be a user name and password
 	}
 	texts := []string{c.Origin, c.Issuer, c.Resource, c.ClientID, c.RedirectURI, c.TokenType, c.Registration.URI, c.Registration.AccessToken.Reveal(), c.Registration.RedirectURI}
-	for _, origin := range c.Origins {
-		texts = append(texts, origin)
-	}
-	for _, values := range []map[string]string{c.Inputs, c.Kept} {
-		for _, value := range values {
-			texts = append(texts, value)
-		}
-	}
-	for _, text := range texts {
-		if !plain(text) {
-			return false
-		}
-	}
-	return access && (c.RefreshToken == "" || ValidRefreshToken(c.RefreshToken.Reveal()))
+	texts = slices.AppendSeq(texts, maps.Values(c.Origins))
+	texts = slices.AppendSeq(texts, maps.Values(c.Inputs))
+	texts = slices.AppendSeq(texts, maps.Values(c.Kept))
+	unsafe := slices.ContainsFunc(texts, func(text string) bool { return !plain(text) })
+	return access && !unsafe && (c.RefreshToken == "" || ValidRefreshToken(c.RefreshToken.Reveal()))
 }

@@ -295,11 +295,8 @@ func splitAddress(address string) (path string, query url.Values) {
 	}
 	rest, raw, _ := strings.Cut(rest, "?")
 	query, _ = url.ParseQuery(raw) // the definition's own; what cannot be read is not expected
-	at := strings.Index(rest, "/")
-	if at < 0 {
-		return "/", query
-	}
-	return rest[at:], query
+	_, path, _ = strings.Cut(rest, "/")
+	return "/" + path, query
 }
 
 func (d *definition) grants(name string) bool {
