@@ -105,11 +105,21 @@ func (d *Definition) describedGrants() []string {
 
 // ClientPlace says where a user registers a client: what the definition says or, where it does not, how to find out.
 func (d *Definition) ClientPlace() string {
-	origin := d.Origin()
-	_, host, _ := strings.Cut(origin, "://")
+	return cmp.Or(d.Client.Create, d.site())
+}
+
+// EndPlace is where a user ends a login of a grant by hand.
+func (d *Definition) EndPlace(grant string) string {
+	if grant == StaticToken {
+		return cmp.Or(d.Static.Create, d.site())
+	}
+	return cmp.Or(d.Revoke.Manual, d.site())
+}
+
+// site is the provider's site, for want of a place that the definition names.
+func (d *Definition) site() string {
+	_, host, _ := strings.Cut(d.Origin(), "://")
 	switch {
-	case d.Client.Create != "":
-		return d.Client.Create
 	case d.Docs != "":
 		return "the provider's site; its documentation is " + d.Docs
 	case host != "":

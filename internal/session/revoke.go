@@ -157,9 +157,7 @@ func (s *Session) tellByHand(client *oauth.Client, c *credential.Credential, loc
 			s.tell("the refresh token stays valid %s", until(c.RefreshExpiresAt, s.now()))
 		}
 	}
-	if d.Revoke.Manual != "" {
-		s.tell("to end the login now: %s", d.Revoke.Manual)
-	}
+	s.tell("to end the login now: %s", d.EndPlace(string(c.Grant)))
 }
 
 func until(t, now time.Time) string {
