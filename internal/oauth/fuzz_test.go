@@ -173,7 +173,7 @@ func FuzzInstant(f *testing.F) {
 		if life > longest {
 			t.Errorf("%q lives for %s", text, life)
 		}
-		if _, err := time.Parse(time.RFC3339, text); err == nil && life > 0 {
+		if _, err := time.Parse(time.RFC3339, text); err == nil && life > 0 && life < longest {
 			if at, _ := time.Parse(time.RFC3339, text); !now.Add(life).Equal(at) {
 				t.Errorf("%q is read as %s", text, now.Add(life))
 			}

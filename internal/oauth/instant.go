@@ -15,13 +15,14 @@ import (
 // token expires by the local clock. An unreadable or past statement counts as none; the expiry is then that of
 // the definition's default.
 func (c *Client) expiry(r *Reply, a *answer, object map[string]any, what string, in, at provider.Names, standard time.Duration) (life time.Duration, expires time.Time) {
+	never := func(v any) bool { return what == "refresh token" && isZero(v) }
 	stated := false
 	if v, ok := valueAt(object, at); ok {
-		stated = true
+		stated = !never(v)
 		life = lifeUntil(v, serverNow(a))
 	}
 	if v, ok := valueAt(object, in); ok && life <= 0 {
-		stated = what == "access token" || !isZero(v)
+		stated = !never(v)
 		life = seconds(v)
 		if life > 50*year { // more likely seconds since 1970, if that is within ten years
 			if until := lifeUntil(v, serverNow(a)); until > 0 && until < 10*year {
@@ -91,7 +92,7 @@ func instantLayouts() []string {
 	layouts := []string{http.TimeFormat, time.RFC1123Z, time.RFC850, time.ANSIC, "20060102T150405Z0700", "20060102T150405"}
 	for _, date := range []string{"2006-01-02T", "2006-01-02 "} {
 		for _, clock := range []string{"15:04:05", "15:04"} {
-			for _, zone := range []string{"", "Z07:00", "Z0700", "Z07", " Z07:00", " Z0700", " Z07", " UTC", " GMT"} {
+			for _, zone := range []string{"", "Z07:00", "Z0700", "Z07", " Z07:00", " Z0700", " Z07", " UTC", " GMT", " Z0700 UTC"} {
 				layouts = append(layouts, date+clock+zone)
 			}
 		}
@@ -102,6 +103,8 @@ func instantLayouts() []string {
 // parseInstant reads an instant in any of these forms.
 func parseInstant(text string) (time.Time, bool) {
 	text = strings.TrimSpace(text)
+	text, _, _ = strings.Cut(text, "[")           // RFC 9557: the name of the zone
+	text = strings.Replace(text, ":60", ":59", 1) // RFC 3339 5.7: a leap second
 	if len(text) > 10 && text[0] >= '0' && text[0] <= '9' {
 		text = strings.ToUpper(text) // RFC 3339 5.6: t and z may be lower case
 	}
@@ -114,8 +117,9 @@ func parseInstant(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// lifeUntil returns how far an instant is from now. A number is taken by its size: milliseconds or seconds
-// since 1970, or seconds from now. 0: it cannot be read or is not plausible.
+// lifeUntil returns how far an instant is from now, at most the longest lifetime: some services write the end of the
+// year 9999 for never. A number is taken by its size: seconds from now, or since 1970 in seconds, milliseconds,
+// microseconds or nanoseconds. 0: it cannot be read.
 func lifeUntil(v any, now time.Time) time.Duration {
 	var life time.Duration
 	if n, ok := number(v); ok {
@@ -124,18 +128,21 @@ func lifeUntil(v any, now time.Time) time.Duration {
 			life = seconds(v)
 		case n < 1e11:
 			life = time.UnixMilli(int64(n * 1e3)).Sub(now)
-		case n < 1e14:
+		case n < 1e12: // no instant in seconds that is used, and one of the year 2001 in milliseconds
+			life = longest
+		case n < 1e15:
 			life = time.UnixMilli(int64(n)).Sub(now)
+		case n < 1e17:
+			life = time.UnixMicro(int64(n)).Sub(now)
+		case n < 9e18:
+			life = time.Unix(0, int64(n)).Sub(now)
 		}
 	} else if text, ok := v.(string); ok {
 		if t, ok := parseInstant(text); ok {
 			life = t.Sub(now)
 		}
 	}
-	if life > longest {
-		return 0
-	}
-	return life
+	return min(life, longest)
 }
 
 // retryAfter returns how long to wait before trying again: Retry-After in seconds, as an HTTP date (RFC

@@ -123,8 +123,10 @@ func (c *Client) readRefreshToken(r *Reply, a *answer, object map[string]any) {
 		r.Notes = append(r.Notes, "could not keep the new refresh token: it is not a text of printable ASCII characters")
 	}
 	r.RefreshLifetime, r.RefreshExpiresAt = c.expiry(r, a, object, "refresh token", names.RefreshExpiresIn, names.RefreshExpiresAt, c.Definition.Lifetimes.Refresh)
-	if v, ok := valueAt(object, names.RefreshExpiresIn); ok && r.RefreshLifetime == 0 && isZero(v) {
-		r.RefreshLifetime = credential.Unlimited // as Keycloak writes it
+	for _, paths := range []provider.Names{names.RefreshExpiresIn, names.RefreshExpiresAt} {
+		if v, ok := valueAt(object, paths); ok && r.RefreshLifetime == 0 && isZero(v) {
+			r.RefreshLifetime = credential.Unlimited // as Keycloak writes it
+		}
 	}
 	if r.RefreshLifetime == credential.Unlimited || r.RefreshToken == "" && r.RefreshLifetime == 0 {
 		r.RefreshExpiresAt = time.Time{}

@@ -206,6 +206,12 @@ func TestExpiryInstants(t *testing.T) {
 		{`"Sun, 22 Nov 2026 12:30:00 GMT"`, 30 * time.Minute},
 		{`"Sun, 22 Nov 2026 13:30:00 +0100"`, 30 * time.Minute},
 		{`" 2026-11-22T12:30:00Z "`, 30 * time.Minute},
+		{`"2026-11-22T12:30:00Z[Etc/UTC]"`, 30 * time.Minute},
+		{`"2026-11-22T13:30:00+01:00[Europe/Paris][u-ca=gregory]"`, 30 * time.Minute},
+		{`"2026-11-22T12:29:60Z"`, 29*time.Minute + 59*time.Second},
+		{`"2026-11-22 12:30:00 +0000 UTC"`, 30 * time.Minute},
+		{fmt.Sprint((epoch + 1800) * 1e6), 30 * time.Minute},
+		{fmt.Sprint((epoch + 1800) * 1e9), 30 * time.Minute},
 		{fmt.Sprint(epoch + 1800), 30 * time.Minute},
 		{fmt.Sprintf(`"%d"`, epoch+1800), 30 * time.Minute},
 		{fmt.Sprint((epoch + 1800) * 1000), 30 * time.Minute},
@@ -235,11 +241,13 @@ func TestExpiryInstants(t *testing.T) {
 		{fmt.Sprint((epoch - 1) * 1000), unread},
 		{"0", unread},
 		{"-1800", unread},
-		// Beyond belief.
-		{`"9999-12-31T23:59:59Z"`, unread},
-		{"99999999999", unread},
-		{"99999999999999", unread},
-		{"1e14", unread},
+		// Never.
+		{`"9999-12-31T23:59:59Z"`, longest},
+		{`"9999-12-31T23:59:59.9999999"`, longest},
+		{"99999999999", longest},
+		{"253402300799", longest},
+		{"253402300799000", longest},
+		{"1e14", longest},
 		{"1e300", unread},
 		{`"NaN"`, unread},
 	}
@@ -353,6 +361,7 @@ func TestStatedLifetimes(t *testing.T) {
 		`"refreshToken":"r","refreshExpiresIn":0`:                {0, credential.Unlimited},
 		`"refreshToken":"r","refreshExpiresIn":"0"`:              {0, credential.Unlimited},
 		`"refreshExpiresIn":0`:                                   {0, credential.Unlimited},
+		`"refreshToken":"r","refreshTokenExpiracy":0`:            {0, credential.Unlimited},
 		`"refreshToken":"r","expiresIn":0,"refreshExpiresIn":-1`: {0, 0},
 	} {
 		got, err := reader(t, "moloni-on").read(answered(200, `{"accessToken":"a",`+body+`}`))
