@@ -160,6 +160,17 @@ func move(u, base *url.URL) {
 	u.Scheme, u.Host, u.Path = base.Scheme, base.Host, path+u.Path
 }
 
+// Described returns the definition to show to a user: an address that is not known without a login is as it was written.
+func (c *Config) Described() *provider.Definition {
+	d, known := c.written.Clone(), c.Definition.Addresses()
+	for path, address := range d.Addresses() {
+		if found := known[path]; found != nil {
+			*address = *found
+		}
+	}
+	return d
+}
+
 // Endpoints returns the addresses of the authorization server, as far as they are known.
 func (c *Config) Endpoints() []string {
 	var all []string

@@ -18,7 +18,7 @@ const maxExtends = 8
 // finding prevents that.
 func (c Catalog) extend(check *checker, root *yaml.Node, s *source, chain []string) (*Definition, *yaml.Node) {
 	base := valueOf(root, "extends")
-	if base == nil || base.Value == "" || base.Kind != yaml.ScalarNode {
+	if base == nil || base.Kind != yaml.ScalarNode || base.Value == "" || base.ShortTag() == "!!null" {
 		return check.decode(root, s.name), root
 	}
 	refuse := func(format string, args ...any) (*Definition, *yaml.Node) {
@@ -35,7 +35,7 @@ func (c Catalog) extend(check *checker, root *yaml.Node, s *source, chain []stri
 	}
 	other := &checker{}
 	parent := other.parse(from.text)
-	if parent == nil || !other.validate(parent) {
+	if parent == nil || !other.validate(parent) || len(other.findings) > 0 {
 		return refuse("%s cannot be used: %s", base.Value, other.findings[0].Text)
 	}
 	original, parent := c.extend(other, parent, from, chain)

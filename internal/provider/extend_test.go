@@ -112,15 +112,24 @@ func TestExtendsRefuses(t *testing.T) {
 		definitions map[string]string
 		want        string
 	}{
-		"itself":           {map[string]string{"a": "extends: a\n"}, "1: extends: a extends itself"},
-		"a circle":         {map[string]string{"a": "extends: b\n", "b": "extends: a\n"}, "1: extends: b cannot be used: extends: a extends itself"},
-		"an unknown one":   {map[string]string{"a": "extends: molie\n"}, `1: extends: unknown provider "molie"; did you mean mollie?`},
-		"a broken one":     {map[string]string{"a": "extends: b\n", "b": "name: [\n"}, "1: extends: b cannot be used"},
-		"with a wrong key": {map[string]string{"a": "extends: mollie\ntokn: {}\n"}, "2: tokn: unknown key; did you mean token?"},
+		"itself":               {map[string]string{"a": "extends: a\n"}, "1: extends: a extends itself"},
+		"a circle":             {map[string]string{"a": "extends: b\n", "b": "extends: a\n"}, "1: extends: b cannot be used: extends: a extends itself"},
+		"an unknown one":       {map[string]string{"a": "extends: molie\n"}, `1: extends: unknown provider "molie"; did you mean mollie?`},
+		"a broken one":         {map[string]string{"a": "extends: b\n", "b": "name: [\n"}, "1: extends: b cannot be used"},
+		"one with a wrong key": {map[string]string{"a": "extends: b\n", "b": "issuer: https://a.example\ncolour: red\n"}, "1: extends: b cannot be used: colour: unknown key"},
+		"with a wrong key":     {map[string]string{"a": "extends: mollie\ntokn: {}\n"}, "2: tokn: unknown key; did you mean token?"},
 	} {
 		_, err := catalog(t, tt.definitions).Find("a")
 		if !fail.Is(err, fail.Usage) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", name, err, tt.want)
+		}
+	}
+}
+
+func TestExtendsNothing(t *testing.T) {
+	for _, nothing := range []string{"null", "~", `""`} {
+		if _, err := catalog(t, map[string]string{"a": "extends: " + nothing + "\nissuer: https://a.example\n"}).Find("a"); err != nil {
+			t.Errorf("%s: %v", nothing, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (s *Session) Describe(ctx context.Context, name string) ([]Property, error)
 	if err != nil {
 		return nil, err
 	}
-	d := config.Definition
+	d := config.Described()
 	var properties []Property
 	add := func(name string, values ...string) {
 		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
