@@ -93,9 +93,12 @@ func (s *Session) revokeLocked(ctx context.Context, client *oauth.Client, c *cre
 		return err
 	}
 	s.refresher().DropRescue(c.Account)
-	if byHand {
+	switch {
+	case c.MovedTo != "":
+		s.tell("%s: deleted here; the login itself is in the %s store", c.Account, c.MovedTo)
+	case byHand:
 		s.tellByHand(client, c, local)
-	} else {
+	default:
 		s.tell("%s: the login was revoked at %s and deleted here", c.Account, client.Definition.Title)
 	}
 	return nil
