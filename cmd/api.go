@@ -18,7 +18,6 @@ import (
 	"github.com/tokencli/tokencli/internal/fail"
 	"github.com/tokencli/tokencli/internal/provider"
 	"github.com/tokencli/tokencli/internal/redact"
-	"github.com/tokencli/tokencli/internal/session"
 )
 
 // maxHeld is how much data is read into memory before it is sent. Data from a pipe can be sent again, with a
@@ -26,15 +25,15 @@ import (
 const maxHeld = 1 << 20
 
 type apiOptions struct {
-	name           account.Name
-	request        apiclient.Request
-	headers        []string
-	data           []string
-	query          string
-	variables      []string
-	include        bool
-	minTTL         minTTL
-	discardRotated bool
+	name      account.Name
+	request   apiclient.Request
+	headers   []string
+	data      []string
+	query     string
+	variables []string
+	include   bool
+	minTTL    minTTL
+	rotation  rotation
 }
 
 func (a *app) apiCommand() *cobra.Command {
@@ -90,7 +89,7 @@ func (o *apiOptions) bind(c *cobra.Command) {
 	f.StringVar(&o.query, "query", "", "send the GraphQL `QUERY`: text, @FILE, or @- for stdin")
 	f.StringArrayVar(&o.variables, "var", nil, "set a variable of the query to `NAME=VALUE`, where VALUE is JSON or else a string; may be repeated")
 	o.minTTL.declare(f)
-	discardFlag(f, &o.discardRotated)
+	o.rotation.declare(f)
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
 		[]string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -106,7 +105,7 @@ func (a *app) api(ctx context.Context, o apiOptions) error {
 	if err := a.complete(ctx, &o); err != nil {
 		return err
 	}
-	s, err := a.open(func(so *session.Options) { so.DiscardRotated = o.discardRotated })
+	s, err := a.open(o.rotation.apply(a))
 	if err != nil {
 		return err
 	}

@@ -26,13 +26,12 @@ const (
 )
 
 type execOptions struct {
-	names          []account.Name // as the user wrote them, which names the variables
-	variables      []string       // one for each account; nil: the usual ones
-	command        []string
-	minTTL         minTTL
-	discardRotated bool
-	byProxy        bool
-	proxy          proxyFlags
+	names     []account.Name // as the user wrote them, which names the variables
+	variables []string       // one for each account; nil: the usual ones
+	command   []string
+	minTTL    minTTL
+	byProxy   bool
+	proxy     proxyFlags
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -67,9 +66,9 @@ address of a proxy that runs as long as the command, and MOLLIE_ACCESS_TOKEN the
 	f := c.Flags()
 	f.StringArrayVar(&o.variables, "env", nil, "put the token into `VARIABLE`; with several accounts, repeat it for each, in the same order")
 	o.minTTL.declare(f)
-	discardFlag(f, &o.discardRotated)
 	f.BoolVar(&o.byProxy, "proxy", false, "give the command the address and key of a proxy instead of the token")
 	o.proxy.declare(f)
+	o.proxy.rotation.declare(f)
 	completeProxyFlags(c)
 	_ = c.RegisterFlagCompletionFunc("env", cobra.NoFileCompletions)
 	return c
@@ -123,7 +122,7 @@ func (a *app) exec(ctx context.Context, o execOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.open(func(so *session.Options) { so.DiscardRotated = o.discardRotated })
+	s, err := a.open(o.proxy.rotation.apply(a))
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,9 @@ type proxyFlags struct {
 	allow    []string
 	readOnly bool
 	audit    fileFlag
-	// These are flags of `exec` alone.
-	minTTL         minTTL
-	discardRotated bool
+	// These are declared apart: minTTL is a flag of `exec` alone, and rotation counts there without --proxy as well.
+	rotation rotation
+	minTTL   minTTL
 }
 
 // fileFlag is the value of a flag that names a file. An empty one, such as that of a variable that is not set, is a
@@ -92,6 +92,7 @@ requests in progress.`,
 		},
 	}
 	flags.declare(c.Flags())
+	flags.rotation.declare(c.Flags())
 	completeProxyFlags(c)
 	return c
 }
@@ -192,7 +193,7 @@ func (a *app) startProxies(ctx context.Context, names []account.Name, flags prox
 			}
 		}
 	}
-	s, err := a.open(func(so *session.Options) { so.DiscardRotated = flags.discardRotated })
+	s, err := a.open(flags.rotation.apply(a))
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +327,7 @@ func (a *app) execByProxy(ctx context.Context, o execOptions) error {
 	if err != nil {
 		return err
 	}
-	o.proxy.minTTL, o.proxy.discardRotated = o.minTTL, o.discardRotated
+	o.proxy.minTTL = o.minTTL
 	p, err := a.startProxies(ctx, o.names, o.proxy)
 	if err != nil {
 		return err

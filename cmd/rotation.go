@@ -11,10 +11,6 @@ import (
 	"github.com/tokencli/tokencli/internal/session"
 )
 
-func discardFlag(f *pflag.FlagSet, discard *bool) {
-	f.BoolVar(discard, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
-}
-
 // minTTL is the value of --min-ttl.
 type minTTL struct {
 	duration
@@ -45,7 +41,7 @@ type rotation struct {
 }
 
 func (r *rotation) declare(f *pflag.FlagSet) {
-	discardFlag(f, &r.discard)
+	f.BoolVar(&r.discard, "discard-rotated", false, "in the env store, refresh even though the new refresh token is lost")
 	f.Var(&r.onRotate, "on-rotate", "in the env store, pass a new refresh token as JSON to the stdin of `CMD`")
 }
 

@@ -9,7 +9,10 @@ import (
 )
 
 func (a *app) whoamiCommand() *cobra.Command {
-	var asJSON bool
+	var (
+		asJSON bool
+		rotate rotation
+	)
 	c := &cobra.Command{
 		Use:   "whoami ACCOUNT",
 		Short: "Ask the provider whose token it is",
@@ -31,7 +34,7 @@ refuses it.`,
 			if name, err = a.chosen(name); err != nil {
 				return err
 			}
-			s, err := a.open()
+			s, err := a.open(rotate.apply(a))
 			if err != nil {
 				return err
 			}
@@ -63,5 +66,6 @@ refuses it.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	rotate.declare(c.Flags())
 	return c
 }
