@@ -187,6 +187,9 @@ func (a *app) startProxies(ctx context.Context, names []account.Name, flags prox
 		}
 	}
 	for i, name := range names {
+		if !validVariable(name.TokenVar()) {
+			return nil, badVariable(name.TokenVar())
+		}
 		for _, other := range names[:i] {
 			if name.TokenVar() == other.TokenVar() {
 				return nil, usage("%s and %s share the variable %s", other, name, name.TokenVar())

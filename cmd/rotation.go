@@ -91,8 +91,12 @@ func parseArgv(text string) ([]string, error) {
 		return words, checkArgv(words)
 	}
 	words := strings.Fields(text)
-	for _, word := range words {
-		if strings.Contains(word, "$(") || strings.Contains(word, "`") || strings.ContainsAny(word[:1], operators) || strings.ContainsAny(word[len(word)-1:], operators) {
+	for i, word := range words {
+		start := strings.TrimLeft(word, "0123456789") // 2>FILE
+		switch {
+		case strings.Contains(word, "$("), strings.Contains(word, "`"), strings.ContainsAny(word[len(word)-1:], operators),
+			start != "" && strings.ContainsAny(start[:1], operators),
+			i > 0 && words[i-1] == "-c" && strings.ContainsAny(word[:1], `'"`): // of sh -c, which would read half of the text
 			return nil, errShellSyntax
 		}
 	}
