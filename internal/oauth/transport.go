@@ -76,24 +76,42 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.send(req, token)
-	if err != nil || t.Client.judgeAPI(resp) != isDead || !repeatable(req) {
+	if err != nil || t.Client.judgeAPI(resp) != isDead {
 		return resp, err
 	}
-	other, err := t.Tokens.Replace(req.Context(), token)
-	switch {
-	case errors.Is(err, ErrNoOther), err == nil && other == token:
+	again := repeated(req)
+	if again == nil {
 		return resp, nil
-	case err != nil:
+	}
+	other, err := t.Tokens.Replace(req.Context(), token)
+	if err == nil && other != token {
+		discard(resp)
+		return t.send(again, other)
+	}
+	if again.Body != nil {
+		_ = again.Body.Close()
+	}
+	if err != nil && !errors.Is(err, ErrNoOther) {
 		return nil, &RefusedError{Answer: resp, Err: err}
 	}
-	discard(resp)
+	return resp, nil
+}
+
+// repeated returns a copy of a request to send again, or nil if its body is large or gone.
+func repeated(req *http.Request) *http.Request {
 	again := req.Clone(req.Context())
-	if req.GetBody != nil {
-		if again.Body, err = req.GetBody(); err != nil {
-			return nil, err
-		}
+	again.Trailer = req.Trailer
+	switch {
+	case req.Body == nil, req.Body == http.NoBody:
+		return again
+	case req.GetBody == nil, req.ContentLength > maxRepeat:
+		return nil
 	}
-	return t.send(again, other)
+	var err error
+	if again.Body, err = req.GetBody(); err != nil {
+		return nil
+	}
+	return again
 }
 
 // Elsewhere sends a request to another origin, without the token and without a body.
@@ -106,10 +124,6 @@ func (t *Transport) Elsewhere(req *http.Request) (*http.Response, error) {
 
 func (c *Client) notSentTo(u *url.URL) *Error {
 	return &Error{Unspent: true, Fail: fail.New(fail.Usage, "%s is not an address of %s's API; nothing was sent", redact.Scrub(provider.Origin(u), 80), c.Definition.Title)}
-}
-
-func repeatable(req *http.Request) bool {
-	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil && req.ContentLength >= 0 && req.ContentLength <= maxRepeat
 }
 
 // ownAPI reports whether an address has the scheme, host and port of the API or of a whoami request.

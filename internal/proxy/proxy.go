@@ -4,10 +4,8 @@
 package proxy
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -134,23 +132,6 @@ func isLocal(r *http.Request) bool {
 	}
 	_, port, _ := net.SplitHostPort(addr.String())
 	return r.URL.Host == addr.String() || strings.EqualFold(r.URL.Host, net.JoinHostPort("localhost", port))
-}
-
-// maxKept is the size of the largest body that is kept, to be sent again with another token.
-const maxKept = 1 << 20
-
-// keepBody reads a small body, so that it can be sent again.
-func keepBody(w http.ResponseWriter, r *http.Request) *refusal {
-	if r.ContentLength <= 0 || r.ContentLength > maxKept {
-		return nil
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxKept))
-	if err != nil {
-		return &refusal{http.StatusBadRequest, "tokencli_incomplete", "the body of the request did not arrive"}
-	}
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	return nil
 }
 
 func (s *server) rewrite(r *httputil.ProxyRequest) {

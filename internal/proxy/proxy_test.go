@@ -197,9 +197,12 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// After a refusal a small body is sent again with another token. A large one is not.
+// After a refusal a small body is sent again with another token, also one whose length nobody stated. A large one is not.
 func TestRepeats(t *testing.T) {
-	for _, test := range []struct{ size, status, requests int }{{1 << 20, 200, 2}, {1<<20 + 1, 401, 1}} {
+	for _, test := range []struct {
+		size, status, requests int
+		chunked                bool
+	}{{1 << 20, 200, 2, false}, {1<<20 + 1, 401, 1, false}, {1 << 20, 200, 2, true}, {1<<20 + 1, 401, 1, true}} {
 		requests := 0
 		address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requests++
@@ -210,9 +213,13 @@ func TestRepeats(t *testing.T) {
 		}), func(p *Proxy, _ *provider.Definition) {
 			p.Transport.Tokens = &tokens{next: []string{"old-token-0123456789", realToken}}
 		})
-		resp := send(t, request(t, http.MethodPost, address, strings.NewReader(strings.Repeat("x", test.size))))
+		body := io.Reader(strings.NewReader(strings.Repeat("x", test.size)))
+		if test.chunked {
+			body = io.MultiReader(body)
+		}
+		resp := send(t, request(t, http.MethodPost, address, body))
 		if resp.StatusCode != test.status || requests != test.requests {
-			t.Errorf("%d bytes: status %d, %d requests", test.size, resp.StatusCode, requests)
+			t.Errorf("%d bytes, chunked %t: status %d, %d requests", test.size, test.chunked, resp.StatusCode, requests)
 		}
 	}
 }
