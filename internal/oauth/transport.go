@@ -187,8 +187,10 @@ func (t *Transport) send(req *http.Request, token string) (*http.Response, error
 	t.mask(resp, token)
 	resp.Request = req.WithContext(context.WithValue(req.Context(), tokenKey{}, token))
 	timer.restart(t.Idle)
-	resp.Body = &incoming{ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) },
-		complete: func() { t.maskHeader(resp.Trailer, token) }}
+	resp.Body = &incoming{
+		ctx: bound, from: resp.Body, title: t.title(req), timer: timer, end: func() { timer.stop(); cancel(nil) },
+		complete: func() { t.maskHeader(resp.Trailer, token) },
+	}
 	return resp, nil
 }
 

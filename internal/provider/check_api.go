@@ -35,6 +35,7 @@ func (c *checker) api(d *Definition) {
 		c.paginate(*a.Paginate)
 	}
 }
+
 func (c *checker) paginate(p Paginate) {
 	ways := 0
 	for _, used := range []bool{p.Next != "", p.Link, p.Page != "", p.Offset != ""} {
