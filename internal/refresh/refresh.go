@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/tokencli/tokencli/internal/account"
@@ -300,14 +301,14 @@ func (f *flight) limit() {
 	f.client.Timeout = max(time.Until(f.until), time.Millisecond)
 }
 
-// refusesToken reports whether the provider refused the refresh token, for whatever reason: a client that
-// can mint does not need it.
+// refusesToken reports whether the provider refused the refresh token, for whatever reason and with whatever status: a
+// client that can mint does not need it. Answers that ask for another try later or come from a proxy refuse nothing.
 func refusesToken(e *oauth.Error) bool {
 	switch e.Status {
-	case 400, 401, 403, 404, 410, 422:
-		return true
+	case http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
 	}
-	return e.Ended
+	return e.Ended || e.Status >= 400 && e.Status < 500 || e.Status >= 200 && e.Status < 300 && fail.Is(e, fail.Refused)
 }
 
 // salvage keeps the new refresh token of a reply whose access token cannot be used.

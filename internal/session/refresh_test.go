@@ -132,7 +132,7 @@ func TestOlderRecordOfABuiltInProvider(t *testing.T) {
 
 // With id and secret at hand, any refusal of the refresh token means minting.
 func TestMintAfterAnyRefusal(t *testing.T) {
-	for _, status := range []int{400, 401, 403, 404, 410, 422} {
+	for _, status := range []int{200, 400, 401, 403, 404, 405, 409, 410, 415, 422, 423, 451} {
 		w := newWorld(t)
 		w.login(monta)
 		w.fault(sandbox.Fault{Provider: "monta", On: "refresh", Kind: "status", Status: status, Body: `{"status":"x","errorCode":"NO","message":"no"}`})
@@ -140,6 +140,21 @@ func TestMintAfterAnyRefusal(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 		if n := w.server.Stats()["monta"].Mints; n != 1 {
+			t.Errorf("%d: %d mints", status, n)
+		}
+	}
+}
+
+// What is no refusal of the refresh token leaves it alone.
+func TestNoMintWithoutARefusal(t *testing.T) {
+	for _, status := range []int{302, 407, 408, 425, 429, 500} {
+		w := newWorld(t)
+		w.login(monta)
+		w.fault(sandbox.Fault{Provider: "monta", On: "refresh", Kind: "status", Status: status, Body: `{"status":"x","errorCode":"NO","message":"no"}`})
+		if _, err := w.session().Refresh(t.Context(), monta); err == nil {
+			t.Errorf("%d: no error", status)
+		}
+		if n := w.server.Stats()["monta"].Mints; n != 0 {
 			t.Errorf("%d: %d mints", status, n)
 		}
 	}
