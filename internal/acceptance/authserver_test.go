@@ -118,7 +118,7 @@ func (a *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status, err := strconv.Atoi(a.settings["status."+name]); err == nil {
-		a.json(w, status, map[string]any{"error": "temporarily_unavailable"})
+		a.json(w, status, map[string]any{"error": "invalid_request"})
 		return
 	}
 	handle(w, r)
