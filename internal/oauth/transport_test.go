@@ -220,6 +220,20 @@ func TestWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatBreaksOff(t *testing.T) {
+	for answer, want := range map[string]string{
+		head(length(400)) + `{"access_token":"`:           "answered with only part of an answer (status 200)",
+		"HTTP/1.1 400 Bad\r\n" + length(400) + "\r\n\r\n": "answered with only part of an answer (status 400)",
+		"": "closed the connection without an answer",
+	} {
+		c := &Client{Config: definition(t, "moloni", raw(t, answer)), HTTP: NewHTTP(), Timeout: time.Minute}
+		_, err := refresh(c)
+		if e := failure(t, err); e.Fail.Kind != fail.Unavailable || e.Ended || e.Unspent || !strings.Contains(e.Error(), want) {
+			t.Errorf("%q: kind %d, unspent %t: %v", answer, e.Fail.Kind, e.Unspent, e)
+		}
+	}
+}
+
 // Without DNS: whoever answers for the name must not be handed a secret in the clear.
 func TestLocalhostIsDialledWithoutDNS(t *testing.T) {
 	p := newPeer(t, replies(200, granted))

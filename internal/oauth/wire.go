@@ -145,6 +145,9 @@ func (c *Client) roundTrip(req *http.Request, secrets []string) (*answer, error)
 	if object, _ := c.object(a); object != nil && (a.header != nil || c.grants(object)) && a.status != 0 {
 		return a, nil
 	}
+	if a.status != 0 && errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, c.unusable(a, "only part of an answer")
+	}
 	e := c.unreachable(req, err, secrets)
 	e.Salvage = c.salvage(a)
 	return nil, e
