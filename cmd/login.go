@@ -280,7 +280,11 @@ func (a *app) readToken(ctx context.Context, flag string, valid func(string) boo
 	var text string
 	if isTerminal(a.stdin) {
 		var err error
-		if text, err = (&asker{ctx: ctx, in: a.stdin, out: a.stderr}).prompt("Token (not shown)", true, true); err != nil {
+		const label = "Token (not shown)"
+		if text, err = (&asker{ctx: ctx, in: a.stdin, out: a.stderr}).prompt(label, true, true); err != nil {
+			return "", err
+		}
+		if text, err = account.Clean("what was entered for "+label, text); err != nil {
 			return "", err
 		}
 	} else {

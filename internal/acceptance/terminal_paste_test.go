@@ -29,7 +29,8 @@ func TestTerminalLongPaste(t *testing.T) {
 		screen := startTerminal(t, newStage(t))
 		screen.enter("tokencli login mollie/live --with-token")
 		screen.await("Token (not shown): ")
-		screen.paste(long[:5000] + "\n" + long[5000:] + "\n")
+		// With a byte order mark, no-break spaces and the marks of a terminal's bracketed paste mode around it.
+		screen.paste("\ufeff\u00a0\x1b[200~" + long[:5000] + "\n" + long[5000:] + "\u00a0\x1b[201~\n")
 		if said := screen.await("tokencli: logged in to mollie/live"); strings.Contains(said, "0123456789") {
 			t.Errorf("the token is on the screen:\n%s", said)
 		}

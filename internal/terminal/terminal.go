@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -30,6 +31,7 @@ type Reader struct {
 	keys    keys
 	restore func()
 	once    sync.Once
+	again   atomic.Bool // the prompt was shown again: what was typed before does not count
 }
 
 // keys are the editing characters of a terminal. A zero key does not exist.
@@ -39,15 +41,23 @@ type keys struct{ erase, eraseWord, eraseLine, end byte }
 // if not nil, is called when the process continues after it was stopped (Ctrl-Z and fg). Close puts the
 // terminal back into its former mode.
 func NewReader(f *os.File, echo io.Writer, resumed func()) (*Reader, error) {
-	keys, restore, err := prepare(f, echo != nil, resumed)
+	r := &Reader{from: f}
+	again := resumed
+	if resumed != nil {
+		again = func() {
+			r.again.Store(true)
+			resumed()
+		}
+	}
+	keys, restore, err := prepare(f, echo != nil, again)
 	if err != nil {
 		return nil, err
 	}
-	if keys == nil {
-		// The system edits and shows lines itself.
-		return &Reader{from: f, restore: restore}, nil
+	r.restore = restore
+	if keys != nil { // else the system edits and shows lines itself
+		r.echo, r.keys = echo, *keys
 	}
-	return &Reader{from: f, echo: echo, keys: *keys, restore: restore}, nil
+	return r, nil
 }
 
 // Close restores the terminal. It does not end a read in progress. More calls do nothing.
@@ -64,9 +74,12 @@ func (r *Reader) ReadLine() (string, error) {
 			continue
 		}
 		c := buffer[0]
+		if r.again.Swap(false) {
+			line, tooLong = nil, false
+		}
 		switch {
 		case err != nil && len(line) > 0 && errors.Is(err, io.EOF):
-			return string(line), nil
+			return withoutMarks(string(line)), nil
 		case err != nil:
 			return "", err
 		case c == '\n' || c == '\r':
@@ -74,7 +87,7 @@ func (r *Reader) ReadLine() (string, error) {
 			if tooLong {
 				return "", ErrTooLong
 			}
-			return strings.TrimSuffix(string(line), "\r"), nil
+			return withoutMarks(strings.TrimSuffix(string(line), "\r")), nil
 		case c == 0:
 		case c == r.keys.end && len(line) == 0:
 			return "", io.EOF
@@ -92,6 +105,11 @@ func (r *Reader) ReadLine() (string, error) {
 			r.show(visible(c))
 		}
 	}
+}
+
+// withoutMarks removes what a terminal in its bracketed paste mode puts around a paste.
+func withoutMarks(line string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(line, "\x1b[200~", ""), "\x1b[201~", "")
 }
 
 // erase takes the last n characters away.

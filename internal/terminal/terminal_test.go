@@ -20,6 +20,7 @@ func TestReadLine(t *testing.T) {
 		{"line erased", "abc\x15de\n", "de", "abc" + strings.Repeat("\b \b", 3) + "de\r\n", nil},
 		{"word erased", "ab cd \x17e\n", "ab e", "ab cd " + strings.Repeat("\b \b", 3) + "e\r\n", nil},
 		{"control character", "a\x1bb\x7f\x7fc\n", "ac", "a^[b\b \b\b \b\b \bc\r\n", nil},
+		{"bracketed paste", "\x1b[200~abc\x1b[201~\n", "abc", "^[[200~abc^[[201~\r\n", nil},
 		{"Ctrl-D", "\x04", "", "", io.EOF},
 		{"Ctrl-D within a line", "a\x04b\n", "ab", "ab\r\n", nil},
 		{"end within a line", "abc", "abc", "abc", nil},
@@ -49,3 +50,19 @@ func TestTooLong(t *testing.T) {
 		t.Errorf("after that %q, %v", got, err)
 	}
 }
+
+// After Ctrl-Z and fg the prompt is shown again, and the line begins again.
+func TestResumedLineBeginsAgain(t *testing.T) {
+	r := &Reader{restore: func() {}}
+	r.from = io.MultiReader(strings.NewReader("half"), readerFunc(func([]byte) (int, error) {
+		r.again.Store(true)
+		return 0, io.EOF
+	}), strings.NewReader("whole\n"))
+	if got, err := r.ReadLine(); got != "whole" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
