@@ -27,6 +27,7 @@ func (r *Receiver) guard(bound []net.Listener) []*listener {
 		guarded[i] = &listener{Listener: l, crowd: crowd, onStranger: r.reportStranger}
 		if r.cert != nil {
 			// The server itself answers plain HTTP here with a sentence.
+			guarded[i].onPlain = r.reportPlain
 			guarded[i].tls = &tls.Config{
 				Certificates: []tls.Certificate{r.cert.pair},
 				MinVersion:   tls.VersionTLS12,
@@ -42,6 +43,12 @@ func (r *Receiver) guard(bound []net.Listener) []*listener {
 func (r *Receiver) reportTLS() {
 	if r.first("tls") {
 		r.console.notify("warning: the browser used https for %s, as its https-only mode does; still waiting: allow http there, or paste the address it ended up on", r.shownURI())
+	}
+}
+
+func (r *Receiver) reportPlain() {
+	if r.first("plain") {
+		r.console.notify("warning: the browser used http for %s; still waiting: the redirect URI that is registered at %s has to begin with https", r.shownURI(), r.title())
 	}
 }
 
@@ -65,6 +72,7 @@ type listener struct {
 	crowd      *crowd
 	tls        *tls.Config   // nil: plain HTTP
 	onTLS      func()        // called for a connection that begins with a TLS handshake; nil: expected
+	onPlain    func()        // called for a connection that does not; nil: expected
 	onStranger func(uid int) // called for a connection of another user
 }
 
@@ -185,6 +193,9 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.listener.onStranger(uid)
 	case p[0] == recordHandshake && c.listener.onTLS != nil:
 		c.listener.onTLS()
+	case p[0] != recordHandshake && c.listener.onPlain != nil:
+		c.listener.onPlain()
+		return n, err
 	default:
 		return n, err
 	}

@@ -201,6 +201,7 @@ func TestHTTPSWithSelfSignedCertificate(t *testing.T) {
 	if err != nil || plainly.status != 400 || !strings.Contains(plainly.body, "HTTPS") {
 		t.Errorf("plain HTTP: %d %q %v", plainly.status, plainly.body, err)
 	}
+	l.hears("used http for " + l.RedirectURI())
 	l.waits()
 	page := l.overTLS(&tls.Config{RootCAs: roots}, "?code=the-code&state="+testState)
 	a, err := l.end()
