@@ -108,7 +108,7 @@ func (c *Client) accepted(a *answer, refused func(*answer, map[string]any) *Erro
 	return object, nil
 }
 
-// form reads a form-encoded reply, which servers send with all kinds of Content-Type, as an object. If it brings
+// form reads a form-encoded reply, with tokens or a device code in it, which servers send with all kinds of Content-Type, as an object. If it brings
 // both tokens, the lines before and after it do not matter.
 func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool) {
 	text = trim(text)
@@ -125,7 +125,7 @@ func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool
 	}
 	object = c.pairs(bytes.Split(text, []byte("&")))
 	_, isError := textAt(object, c.Definition.Errors.Code)
-	return object, isError || c.grants(object)
+	return object, isError || c.grants(object) || object["device_code"] != nil
 }
 
 // pairs decodes the pairs of a form. A token holds no space that is not encoded, so a plus sign in one is a plus

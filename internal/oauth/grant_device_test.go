@@ -178,6 +178,7 @@ func TestAuthorizeDevice(t *testing.T) {
 	}{
 		"a good answer":                  {deviceReply, true, 0, ""},
 		"the name of a draft":            {change("verification_uri", "verification_url"), true, 0, ""},
+		"a form":                         {"device_code=the-device-code-0123456789&user_code=WDJB-MJHT&verification_uri=https%3A%2F%2Facme.example%2Factivate&interval=5", false, 0, ""},
 		"complete at another host":       {change("acme.example/activate?", "evil.example/activate?"), false, 0, ""},
 		"complete at another port":       {change("acme.example/activate?", "acme.example:444/activate?"), false, 0, ""},
 		"complete with a user":           {change("acme.example/activate?", "x@acme.example/activate?"), false, 0, ""},
