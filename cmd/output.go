@@ -9,11 +9,14 @@ import (
 	"github.com/tokencli/tokencli/internal/terminal"
 )
 
-func (a *app) printJSON(v any) error {
+func (a *app) printJSON(v any) error { return a.encodeJSON(v, "  ") }
+
+// encodeJSON prints v on one line if indent is empty.
+func (a *app) encodeJSON(v any, indent string) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(v); err != nil {
 		return fail.New(fail.Internal, "cannot encode the output as JSON: %w", err)
 	}

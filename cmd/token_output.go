@@ -53,7 +53,7 @@ func (a *app) printToken(c *session.Credential, o tokenOptions, present presente
 	case "header":
 		return a.print(p.Header(token) + "\n")
 	case "headers":
-		return a.printJSON(p.Headers(token))
+		return a.encodeJSON(p.Headers(token), "")
 	case "query":
 		return a.print(p.Query(token) + "\n")
 	case "curl":
