@@ -108,8 +108,8 @@ func (c *Client) accepted(a *answer, refused func(*answer, map[string]any) *Erro
 	return object, nil
 }
 
-// form reads a form-encoded reply, with tokens or a device code in it, which servers send with all kinds of Content-Type, as an object. If it brings
-// both tokens, the lines before and after it do not matter.
+// form reads a form-encoded reply, with tokens or a device code in it, as an object. Servers send it with all kinds of
+// Content-Type. If it brings both tokens, the lines before and after it do not matter.
 func (c *Client) form(a *answer, text []byte) (object map[string]any, whole bool) {
 	text = trim(text)
 	if a.cut {
