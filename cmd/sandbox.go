@@ -132,8 +132,11 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 func readDefinitions(paths []string) (names []string, texts [][]byte, err error) {
 	for _, path := range paths {
 		name, text, err := provider.Catalog{}.Merged(path)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, nil, err
+		case slices.Contains(names, name):
+			return nil, nil, usage("two of the definitions are called %s", name)
 		}
 		names, texts = append(names, name), append(texts, text)
 	}

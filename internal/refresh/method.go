@@ -69,12 +69,14 @@ func (r *Refresher) Method(c *credential.Credential, d *provider.Definition, for
 	case c.Grant.Asserts():
 		return nil, cannotMint
 	}
-	why := "the access token has expired and there is no refresh token"
+	why := "there is no refresh token"
 	switch {
 	case ended:
 		why = fmt.Sprintf("the login ended on %s: %s", c.Ended.UTC().Format(time.DateOnly), c.EndedReason)
 	case c.RefreshToken != "" && expired:
 		why = "the login expired on " + c.RefreshExpiresAt.UTC().Format(time.DateOnly)
+	case c.RefreshToken == "" && !c.Fresh(r.Now(), 0):
+		why = "the access token has expired and there is no refresh token"
 	}
 	return nil, loginAgain(name, "%s", why).Because(ErrExpired)
 }
