@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"life":                       life,
 		"person":                     person,
 		"interrupt":                  interrupt,
+		"onterminal":                 onTerminal,
 		"saver":                      saver,
 		"sandboxcurl":                curlAtSandbox,
 	})
