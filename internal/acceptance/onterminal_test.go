@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -15,7 +16,7 @@ import (
 // onTerminal runs a command on a terminal of its own and prints all that the terminal shows; stderr stays what it is.
 // The terminal of testscript is closed as soon as the command ends, which loses output on a busy machine.
 func onTerminal() {
-	cmd := exec.Command(os.Args[1], os.Args[2:]...)
+	cmd := exec.CommandContext(context.Background(), os.Args[1], os.Args[2:]...)
 	cmd.Stderr = os.Stderr
 	terminal, err := pty.Start(cmd)
 	if err != nil {
