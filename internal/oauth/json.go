@@ -58,16 +58,19 @@ func findObject(text []byte, wanted func(map[string]any) bool) (object map[strin
 			text = text[decoder.InputOffset():]
 			continue
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			if members := completeMembers(text); cut == nil || !wanted(cut) && wanted(members) {
+			members, end := completeMembers(text)
+			if cut == nil || !wanted(cut) && wanted(members) {
 				cut = members
 			}
-			left -= len(text)
+			left -= len(text) + end
 		case errors.As(err, &syntax):
 			left -= max(int(syntax.Offset), 512) // the decoder reads at least so much
 			if cut == nil && syntax.Offset > 2 { // cut, and something else follows
-				if members := completeMembers(text); wanted(members) {
+				members, end := completeMembers(text)
+				if wanted(members) {
 					cut = members
 				}
+				left -= end
 			}
 		}
 		text = text[1:]
@@ -84,14 +87,8 @@ func findObject(text []byte, wanted func(map[string]any) bool) (object map[strin
 // maxDepth bounds the nesting of an object that was cut off.
 const maxDepth = 100
 
-// completeMembers returns the members of an object that arrived complete before text ends.
-func completeMembers(text []byte) map[string]any {
-	members, _ := membersUntil(text)
-	return members
-}
-
-// membersUntil is completeMembers. It also returns where the last valid part of the object ends.
-func membersUntil(text []byte) (members map[string]any, end int) {
+// completeMembers returns the members of an object that arrived complete before text ends, and where reading ended.
+func completeMembers(text []byte) (members map[string]any, end int) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	object, _ := nextValue(decoder, len(text), maxDepth)
@@ -119,7 +116,7 @@ func (c *Client) validMembers(text []byte) map[string]any {
 	all := make(map[string]any)
 	for range maxInvalid {
 		text[0] = '{' // for the comma between two members
-		members, end := membersUntil(text)
+		members, end := completeMembers(text)
 		for name, value := range members {
 			if _, twice := all[name]; !twice {
 				all[name] = value
@@ -144,31 +141,47 @@ func nextValue(decoder *json.Decoder, end, depth int) (v any, complete bool) {
 	case json.Number:
 		return token, decoder.InputOffset() < int64(end) // more digits may have been cut off
 	case json.Delim:
-		object, list := make(map[string]any), []any{}
-		for decoder.More() {
-			name := ""
-			if token == '{' {
-				key, err := decoder.Token()
-				if err != nil {
-					return object, false
-				}
-				name, _ = key.(string)
-			}
-			v, complete := nextValue(decoder, end, depth-1)
-			if _, nested := v.(map[string]any); complete || nested {
-				object[name], list = v, append(list, v)
-			}
-			if !complete {
-				break
-			}
-		}
-		_, err := decoder.Token()
 		if token == '[' {
-			return list, err == nil
+			return nextList(decoder, end, depth)
 		}
-		return object, err == nil
+		return nextObject(decoder, end, depth)
 	}
 	return token, true
+}
+
+func nextObject(decoder *json.Decoder, end, depth int) (object map[string]any, complete bool) {
+	object = make(map[string]any)
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return object, false
+		}
+		name, _ := key.(string)
+		v, complete := nextValue(decoder, end, depth-1)
+		if _, nested := v.(map[string]any); complete || nested {
+			object[name] = v
+		}
+		if !complete { // reading on would take what is inside for what follows
+			return object, false
+		}
+	}
+	_, err := decoder.Token()
+	return object, err == nil
+}
+
+func nextList(decoder *json.Decoder, end, depth int) (list []any, complete bool) {
+	list = []any{}
+	for decoder.More() {
+		v, complete := nextValue(decoder, end, depth-1)
+		if _, nested := v.(map[string]any); complete || nested {
+			list = append(list, v)
+		}
+		if !complete {
+			return list, false
+		}
+	}
+	_, err := decoder.Token()
+	return list, err == nil
 }
 
 // Walk calls yield with every value at a path such as `data.*.id`: `*` is every member of an object, and

@@ -292,3 +292,13 @@ func secureRaw(t *testing.T, answer string) (address string, c *Client) {
 	trusting.Config = standard(t, address)
 	return address, trusting
 }
+
+// Each start of an object in a reply is tried, so that reading one has to end early (a hostile reply of 1 MiB took minutes
+// of a processor otherwise).
+func TestReadingEndsAtTheGreatestDepth(t *testing.T) {
+	for _, level := range []string{`{"a":`, `{"a":[`, `{"a":[1,`, `{"access_token":{"a":1},"b":`} {
+		if _, end := completeMembers([]byte(strings.Repeat(level, 1<<16))); end > 4*maxDepth*len(level) {
+			t.Errorf("%s: %d bytes were read", level, end)
+		}
+	}
+}
