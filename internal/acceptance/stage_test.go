@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokencli/tokencli/internal/acceptance/harness"
 	"github.com/tokencli/tokencli/internal/sandbox"
@@ -23,7 +24,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{home: t.TempDir()}
+	s := &stage{home: newHome(t)}
 	var err error
 	if s.Sandbox, err = harness.Start(sandbox.Config{}); err != nil {
 		t.Fatal(err)
@@ -35,6 +36,27 @@ func newStage(t *testing.T) *stage {
 	delete(s.variable, "NO_COLOR")
 	s.BaseURLs(s.variable)
 	return s
+}
+
+// newHome returns a folder that is removed at the end of the test. The shells of a terminal that was closed may still
+// be writing their history to it, on which the removal of t.TempDir fails.
+func newHome(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "home") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			if err := os.RemoveAll(dir); err == nil {
+				return
+			} else if time.Now().After(end) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	return dir
 }
 
 func (s *stage) environ() []string { return s.variable.List() }
