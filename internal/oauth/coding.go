@@ -57,6 +57,9 @@ func plainText(text []byte) []byte {
 		}
 		text = []byte(string(utf16.Decode(units)))
 	}
+	if !bytes.HasPrefix(trim(text), []byte(`"`)) { // an object is decoded where it is searched for
+		return text
+	}
 	if v, err := Decode(text); err == nil {
 		if inner, ok := v.(string); ok && strings.HasPrefix(inner, "{") {
 			return []byte(inner)
