@@ -15,7 +15,7 @@ import (
 // confirms it before anything is sent there: a resource must not choose by itself where a user logs in.
 func (p *plan) discover(ctx context.Context, d *provider.Definition) (*oauth.Metadata, error) {
 	if p.flags.StaticToken != "" {
-		return new(oauth.Metadata), nil
+		return noMetadata(ctx, d)
 	}
 	p.discovering.Lock()
 	defer p.discovering.Unlock()

@@ -17,7 +17,7 @@ import (
 // one that the resource names, which must be the one that the user confirmed.
 func (s *Session) discover(ctx context.Context, d *provider.Definition, c *credential.Credential) (*oauth.Metadata, error) {
 	if s.needsNoMetadata(c) {
-		return new(oauth.Metadata), nil
+		return noMetadata(ctx, d)
 	}
 	s.discovering.Lock()
 	defer s.discovering.Unlock()
